@@ -1,0 +1,1 @@
+"""The command language: declared once, from which parsing, usage errors, help (ja, en) and tests come."""

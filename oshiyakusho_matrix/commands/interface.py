@@ -1,0 +1,75 @@
+"""How a command is declared. Each capability's ``commands.py`` is a tuple of these and nothing else.
+
+A command has English and Japanese names (``division list``, ``課 一覧``), a role, a pydantic model of its
+arguments, and a handler that runs inside the transaction of the message that asked for it. A destructive command
+also has a preview, which is shown first and runs only after ✅ from the same person (or with ``--yes``).
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.core.text import Text
+from oshiyakusho_matrix.outbox.interface import ReplyTo
+from oshiyakusho_matrix.reconcile.interface import WorkKey
+from oshiyakusho_matrix.store.unit_of_work import Transaction
+
+A = TypeVar("A", bound=BaseModel)
+
+
+class Role(IntEnum):
+    """Who may use a command; each includes those below it. Looked up anew for each message."""
+
+    ANYONE = 0
+    MEMBER = 1
+    SECRETARIAT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, as found at this very moment."""
+
+    user_id: UserId
+    role: Role
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[A]):
+    """One invocation: the open transaction, who asks, the arguments, where the answer goes, the reference number."""
+
+    tx: Transaction
+    asker: Asker
+    arguments: A
+    reply_to: ReplyTo
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to say. With ``after`` it is said when those keys have settled (the outcome), else at once.
+
+    ``target`` is what the audit table notes as the thing acted on.
+    """
+
+    text: Text
+    after: Sequence[WorkKey] = ()
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[A]):
+    """A command of the language. ``names``: first English, then Japanese, then further spellings."""
+
+    names: tuple[str, ...]
+    summary: Text
+    role: Role
+    arguments: type[A]
+    run: Callable[[Call[A]], Awaitable[Answer]]
+    preview: Callable[[Call[A]], Awaitable[Text]] | None = None
+    #: Privileged: each run, refused or done, is written to the audit table.
+    audited: bool = False

@@ -1,0 +1,116 @@
+"""What the house asks of a homeserver, in small roles: take the least that you need.
+
+Every method raises ``Temporary`` (ask again later: timeouts, 429 with its delay, 5xx, connection errors),
+``Forbidden`` (403: the room says no) or ``Permanent`` (any other 4xx: asking again the same way is
+useless). Absence is a value (``None``), never an error and never a guess: only M_NOT_FOUND means absent.
+Source: Matrix client-server API v1.16, https://spec.matrix.org/v1.16/client-server-api/
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from oshiyakusho_matrix.core.errors import Permanent
+from oshiyakusho_matrix.core.ids import EventId, RoomAlias, RoomId, UserId
+
+#: Content of an event: JSON as Python values.
+Content = Mapping[str, Any]
+
+
+class Forbidden(Permanent):
+    """The homeserver understood and refused (403): power, membership, a server ACL or an invite block."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateEvent:
+    """One piece of room state. ``sender`` and ``event_id`` are empty in state that is still to be sent."""
+
+    type: str
+    state_key: str
+    content: Content
+    sender: UserId = UserId("")
+    event_id: EventId = EventId("")
+
+
+@dataclass(frozen=True, slots=True)
+class NewRoom:
+    """A room to create, complete at birth. ``alias_localpart`` is reserved with it, ``state`` is its ``initial_state``.
+
+    ``creation`` is ``creation_content`` (``type``, ``m.federate``). ``power_levels`` is the whole content of
+    ``m.room.power_levels`` (sent as ``power_level_content_override``). ``direct_with`` makes it a direct chat.
+    """
+
+    version: str
+    alias_localpart: str | None = None
+    creation: Content = field(default_factory=dict)
+    power_levels: Content | None = None
+    state: Sequence[StateEvent] = ()
+    invite: Sequence[UserId] = ()
+    direct_with: UserId | None = None
+
+
+class RoomReader(Protocol):
+    """Looks; changes nothing."""
+
+    async def resolve_alias(self, alias: RoomAlias) -> RoomId | None:
+        """Return the room behind an alias, or None if the homeserver says there is none."""
+
+    async def room_state(self, room_id: RoomId) -> list[StateEvent]:
+        """Return the whole current state of a room the bot is in, in one request. ``Forbidden`` if it is not in it."""
+
+    async def state_content(self, room_id: RoomId, event_type: str, state_key: str = "") -> Content | None:
+        """Return one piece of state, or None where the room has none such."""
+
+
+class RoomWriter(Protocol):
+    """Changes rooms, as the bot."""
+
+    async def create_room(self, room: NewRoom) -> RoomId:
+        """Create a room. ``Permanent`` if its alias is taken (M_ROOM_IN_USE)."""
+
+    async def send_state(self, room_id: RoomId, event_type: str, state_key: str, content: Content) -> EventId:
+        """Replace one piece of state by the whole of ``content``."""
+
+    async def invite(self, room_id: RoomId, user_id: UserId) -> None:
+        """Invite; silently fine when the user is invited or joined already."""
+
+    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> None:
+        """Take a user out, withdraw an invite or refuse a knock; silently fine when the user is not there."""
+
+    async def join(self, room_id: RoomId) -> None:
+        """Join as the bot, on an invite."""
+
+    async def leave(self, room_id: RoomId) -> None:
+        """Leave, or decline an invite, as the bot."""
+
+
+class Messenger(Protocol):
+    """Sends what the outbox holds."""
+
+    async def send_event(
+        self, room_id: RoomId, event_type: str, content: Content, *, transaction_id: str, sender: UserId | None = None
+    ) -> EventId:
+        """Send once per ``transaction_id``, ever: a repeat returns the first event id (from the sender's fixed device).
+
+        ``sender`` is a ghost of ours; None is the bot.
+        """
+
+
+class Operations(Protocol):
+    """What starting, health and ``doctor`` ask."""
+
+    async def versions(self) -> Sequence[str]:
+        """Return the versions of the specification that the homeserver speaks; needs no token."""
+
+    async def whoami(self) -> UserId:
+        """Return whom the homeserver takes our token for. ``Permanent`` if it takes it for nobody."""
+
+    async def ensure_bot(self, display_name: str) -> None:
+        """Register the bot's account and its fixed device if they are missing, and set its display name."""
+
+    async def ping(self, appservice_id: str, transaction_id: str) -> int:
+        """Have the homeserver call us back; milliseconds taken. Also makes it deliver its backlog at once (MSC2659)."""
+
+
+class Homeserver(RoomReader, RoomWriter, Messenger, Operations, Protocol):
+    """Everything; only ``app.py`` and test doubles say this much."""

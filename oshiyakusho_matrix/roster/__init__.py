@@ -1,0 +1,1 @@
+"""Who is what, now: members, the secretariat, and the register of managed rooms. What the capabilities share."""
