@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Union
+from typing import Any, Union
 
 #: A placeholder's value: a string is somebody's words and is escaped; a Text is rendered in turn.
 Value = Union[str, int, "Text"]
@@ -31,6 +31,18 @@ class Text:
 def say(msgid: str, /, *parts: Text, **values: Value) -> Text:
     """Write a ``Text`` the short way: ``say("{name} was made.", name="財政課")``."""
     return Text(msgid, values, parts)
+
+
+def to_json(text: Text) -> dict[str, Any]:
+    """Write a ``Text`` as JSON values, for a row that keeps it until it is rendered."""
+    values = {name: to_json(value) if isinstance(value, Text) else value for name, value in text.values.items()}
+    return {"msgid": text.msgid, "values": values, "parts": [to_json(part) for part in text.parts]}
+
+
+def from_json(data: Mapping[str, Any]) -> Text:
+    """Read what ``to_json`` wrote."""
+    values = {name: from_json(value) if isinstance(value, Mapping) else value for name, value in data["values"].items()}
+    return Text(data["msgid"], values, tuple(from_json(part) for part in data["parts"]))
 
 
 def fold(text: str) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+#: Kinds that the code knows by name; ``kinds.yaml`` says what they are like.
+HALL, GROUP, DIVISION = "hall", "group", "division"
+
 
 class JoinRule(StrEnum):
     """How one comes in (Matrix room version 10 and later)."""

@@ -8,6 +8,7 @@ Source: Matrix client-server API v1.16, https://spec.matrix.org/v1.16/client-ser
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from oshiyakusho_matrix.core.errors import Permanent
@@ -37,7 +38,8 @@ class NewRoom:
     """A room to create, complete at birth. ``alias_localpart`` is reserved with it, ``state`` is its ``initial_state``.
 
     ``creation`` is ``creation_content`` (``type``, ``m.federate``). ``power_levels`` is the whole content of
-    ``m.room.power_levels`` (sent as ``power_level_content_override``). ``direct_with`` makes it a direct chat.
+    ``m.room.power_levels`` (it replaces the homeserver's own, but for the creator, who stands in ``users`` before
+    version 12 and never from then on). ``direct_with`` makes it a direct chat. Without a join rule it is by invite.
     """
 
     version: str
@@ -110,6 +112,19 @@ class Operations(Protocol):
 
     async def ping(self, appservice_id: str, transaction_id: str) -> int:
         """Have the homeserver call us back; milliseconds taken. Also makes it deliver its backlog at once (MSC2659)."""
+
+
+class DoctorHomeserver(Protocol):
+    """What only ``doctor`` asks. Changes nothing."""
+
+    async def server_time(self) -> datetime | None:
+        """Return the homeserver's clock, to the second; None if its answers carry no date."""
+
+    async def room_versions(self) -> frozenset[str]:
+        """Return the room versions that the homeserver can make rooms of."""
+
+    async def is_rate_limited(self) -> bool:
+        """Tell whether our token is held back, by a burst of harmless reads. False: not as far as could be seen."""
 
 
 class Homeserver(RoomReader, RoomWriter, Messenger, Operations, Protocol):

@@ -1,1 +1,6 @@
-"""Who is what, now: members, the secretariat, and the register of managed rooms. What the capabilities share."""
+"""Who is what, now: members and the secretariat; and the register of managed rooms. Shared by the capabilities.
+
+Promises the law of the gate: whoever is not a current member is in no gated room. A member is ``admitted`` or
+``removed``; what the hall shows of them is ``pending``, ``invited``, ``joined`` or ``left``.
+Commands: ``!member admit|remove|show`` (``!会員 承認|除名|詳細``).
+"""

@@ -4,10 +4,15 @@ Called by the inbox (one event), the controller loop (one key) and the outbox (o
 write transaction open while talking to the homeserver: look first, then write.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from oshiyakusho_matrix.store.engine import WRITING
+from oshiyakusho_matrix.store.errors import retyped
 
 
 class Transaction:
@@ -28,21 +33,45 @@ class Transaction:
 
 
 class Store:
-    """The way to the database that the rest of the house gets."""
+    """The way to the database that the rest of the house gets.
+
+    Both ways in raise ``Temporary`` when the database is not available.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+        sqlite = engine.dialect.name == "sqlite"
+        # SQLite lets one write at a time. Waiting for one's turn here costs nothing; waiting in SQLite is a busy wait.
+        self._turn = asyncio.Lock() if sqlite else None
+        self._writers: set[asyncio.Task[Any] | None] = set()
+        self._writing = engine.execution_options(**{WRITING: True})
+        # PostgreSQL by itself shows each statement a newer picture; SQLite keeps that of the first statement.
+        self._reading = (
+            engine if sqlite else engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Open a write transaction; commit on leaving, roll back on an error."""
-        async with self._engine.begin() as connection:
-            transaction = Transaction(connection)
+        """Open a write transaction; commit on leaving, roll back on an error.
+
+        It is never opened inside another one of the same task: that could be half committed, and on SQLite it would
+        wait for itself. Savepoints are ``tx.connection.begin_nested()``.
+        """
+        task = asyncio.current_task()
+        if task in self._writers:
+            raise RuntimeError("a transaction was opened inside a transaction of the same task")
+        async with AsyncExitStack() as stack:
+            stack.enter_context(retyped())
+            if self._turn is not None:
+                await stack.enter_async_context(self._turn)
+            self._writers.add(task)
+            stack.callback(self._writers.discard, task)
+            transaction = Transaction(await stack.enter_async_context(self._writing.begin()))
             yield transaction
         transaction.committed()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open a connection for reading one consistent picture."""
-        async with self._engine.connect() as connection:
-            yield connection
+        with retyped():
+            async with self._reading.connect() as connection:
+                yield connection

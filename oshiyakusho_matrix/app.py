@@ -1,0 +1,221 @@
+"""The composition root: the only file that knows everybody. Explicit lists, no registration at import.
+
+``compose`` builds the house from an identity, a homeserver (real or fake) and a database; ``CityHallApp`` starts and
+stops it. ``serve`` (for the command line and the demo) adds listeners, signals and the real homeserver.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from oshiyakusho_matrix.appservice.inbox import Inbox
+from oshiyakusho_matrix.appservice.router import Router
+from oshiyakusho_matrix.commands.audit import AUDIT
+from oshiyakusho_matrix.commands.chats import ChatController, ChatWatch
+from oshiyakusho_matrix.commands.confirmation import Confirmations, PreviewEcho
+from oshiyakusho_matrix.commands.dispatch import Dispatch
+from oshiyakusho_matrix.commands.help import registry_with_help
+from oshiyakusho_matrix.commands.language import LANGUAGE
+from oshiyakusho_matrix.commands.reactions import Reactions
+from oshiyakusho_matrix.commands.runner import Runner
+from oshiyakusho_matrix.core.errors import Permanent, Temporary
+from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.divisions.asking import ask_everything
+from oshiyakusho_matrix.divisions.catalogue import load_declaration
+from oshiyakusho_matrix.divisions.commands import division_commands, room_commands
+from oshiyakusho_matrix.divisions.controller import RoomController
+from oshiyakusho_matrix.divisions.domain import Declaration
+from oshiyakusho_matrix.divisions.heads import Heads
+from oshiyakusho_matrix.divisions.plan_controller import PlanController
+from oshiyakusho_matrix.divisions.planner import Planner
+from oshiyakusho_matrix.divisions.service import CityHall
+from oshiyakusho_matrix.homeserver.interface import Homeserver
+from oshiyakusho_matrix.outbox.render import Renderer
+from oshiyakusho_matrix.outbox.sender import OutboxSender
+from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
+from oshiyakusho_matrix.reconcile.follow_ups import DatabaseFollowUps, FollowUpController
+from oshiyakusho_matrix.reconcile.interface import WorkKey
+from oshiyakusho_matrix.reconcile.loop import ControllerLoop
+from oshiyakusho_matrix.reconcile.queue import WorkQueue
+from oshiyakusho_matrix.reconcile.reports import describe_plainly
+from oshiyakusho_matrix.reconcile.rooms import RoomKeeper
+from oshiyakusho_matrix.roster.askers import RosterAskers, RosterPlaces
+from oshiyakusho_matrix.roster.commands import member_commands
+from oshiyakusho_matrix.roster.controller import MemberController
+from oshiyakusho_matrix.roster.events import Announcer
+from oshiyakusho_matrix.roster.listeners import RoomWatch
+from oshiyakusho_matrix.roster.service import Roster
+from oshiyakusho_matrix.roster.tables import room_in_role
+from oshiyakusho_matrix.status import Status, status_command
+from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who this installation is to its homeserver."""
+
+    appservice_id: str
+    server_name: str
+    bot: UserId
+    display_name: str = "市役所"
+    secretariat: Sequence[UserId] = ()
+
+
+class CityHallApp:
+    """The composed house. What the outside needs of it: ``inbox`` for the routes, ``status``, ``hall``, ``planner``."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        homeserver: Homeserver,
+        engine: AsyncEngine,
+        load: Callable[[], Declaration],
+        concurrency: int = 8,
+    ) -> None:
+        self.identity = identity
+        self.homeserver = homeserver
+        self.load = load
+        self.store = store = Store(engine)
+        self.queue = queue = WorkQueue(store)
+        self.outbox = outbox = DatabaseOutbox(Renderer())
+        self.sender = OutboxSender(store, homeserver, self._address, outbox, hands=concurrency)
+        bot, server_name = identity.bot, identity.server_name
+        keeper = RoomKeeper(homeserver, bot)
+        self.planner = Planner(store=store, keeper=keeper, server_name=server_name)
+        heads = Heads(work=queue)
+        self.hall = CityHall(work=queue, heads=heads, server_name=server_name, bot=bot)
+        self.roster = Roster(work=queue, announcer=Announcer([self.hall.on_roster]), bot=bot)
+        follow_ups = DatabaseFollowUps(queue, outbox)
+
+        runner = Runner(outbox=outbox, follow_ups=follow_ups)
+        askers, places = RosterAskers(store=store, reader=homeserver), RosterPlaces(store=store)
+        self.registry = registry = registry_with_help(
+            (
+                LANGUAGE,
+                status_command(lambda: self.status.figures()),
+                *division_commands(self.hall, heads),
+                *member_commands(self.roster),
+                *room_commands(self.hall, queue, load),
+                AUDIT,
+            )
+        )
+        confirmations = Confirmations(outbox=outbox, runner=runner)
+        dispatch = Dispatch(
+            registry=registry,
+            bot=bot,
+            bot_name=identity.display_name,
+            lookup=askers,
+            places=places,
+            outbox=outbox,
+            runner=runner,
+            confirmations=confirmations,
+        )
+        reactions = Reactions(store=store, registry=registry, lookup=askers, outbox=outbox, runner=runner)
+        router = Router(
+            {"m.room.message": [PreviewEcho(bot=bot), dispatch], "m.reaction": [reactions]},
+            every_state=[
+                RoomWatch(store=store, work=queue, outbox=outbox, bot=bot),
+                ChatWatch(store=store, work=queue, bot=bot),
+            ],
+        )
+        self.inbox = Inbox(store, router, outbox, hands=concurrency)
+        self.status = Status(store=store, inbox=self.inbox, sender=self.sender, queue=queue)
+        self.loop = ControllerLoop(
+            store=store,
+            queue=queue,
+            controllers=[
+                RoomController(
+                    store=store,
+                    keeper=keeper,
+                    work=queue,
+                    outbox=outbox,
+                    roster=self.roster,
+                    server_name=server_name,
+                ),
+                MemberController(store=store, doors=homeserver, roster=self.roster),
+                PlanController(planner=self.planner, load=load),
+                ChatController(
+                    store=store,
+                    rooms=homeserver,
+                    keeper=keeper,
+                    outbox=outbox,
+                    server_name=server_name,
+                    alias_prefix=self._alias_prefix,
+                    name=identity.display_name,
+                ),
+                FollowUpController(store, outbox),
+            ],
+            follow_ups=follow_ups,
+            outbox=outbox,
+            describe=self._describe,
+            concurrency=concurrency,
+        )
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Run inbox, controllers and outbox; leaving drains them within seconds. An error in one ends all."""
+        parts = (self.inbox, self.loop, self.sender)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(part.run()) for part in parts]
+            try:
+                yield
+            finally:
+                for part in parts:
+                    await part.stop()
+                await asyncio.gather(*tasks)
+
+    async def open(self) -> None:
+        """Bring the records to where work can begin: the city hall as declared (the first time), the secretariat."""
+        async with self.store.transaction() as tx:
+            picture = await self.hall.picture(tx)
+            if not picture.records:
+                declaration = await asyncio.to_thread(self.load)
+                await self.hall.apply(tx, declaration, by=self.identity.bot)
+            else:
+                await ask_everything(tx, self.queue, picture)
+            await self.roster.bootstrap(tx, self.identity.secretariat)
+
+    async def announce(self) -> bool:
+        """Ask the homeserver to deliver what it holds back; False (and logged) if it cannot reach us yet."""
+        try:
+            await self.homeserver.ping(self.identity.appservice_id, f"och-{secrets.token_hex(8)}")
+        except (Temporary, Permanent) as error:
+            logger.warning("the homeserver could not call back", reason=error.reason)
+            return False
+        return True
+
+    async def _address(self, address: str) -> RoomId | None:
+        """Return where 事務局室 is."""
+        async with self.store.reading() as connection:
+            office = await room_in_role(connection, "office")
+        return office.room_id if office else None
+
+    async def _alias_prefix(self) -> str:
+        async with self.store.reading() as connection:
+            hall = await room_in_role(connection, "hall")
+        return hall.alias_localpart if hall else "cityhall"
+
+    async def _describe(self, tx: Transaction, key: WorkKey) -> Text:
+        """Name rooms by what people call them."""
+        if key.kind == "room":
+            found = (await self.hall.picture(tx)).find(key.name)
+            if found is not None:
+                record, rule = found
+                name = rule.name.ja.format(name=record.space.name.ja, purpose=record.space.purpose.ja)
+                return say("the room {name}", name=name)
+        return await describe_plainly(tx, key)
+
+
+def load_from(directory: Path) -> Callable[[], Declaration]:
+    """Return how to read ``rooms/`` anew each time."""
+    return lambda: load_declaration(directory)

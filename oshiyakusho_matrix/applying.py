@@ -1,0 +1,44 @@
+"""``rooms plan`` and ``rooms apply`` as the command line runs them: with or without a ``serve`` beside it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from oshiyakusho_matrix.divisions.planner import HallPlan
+from oshiyakusho_matrix.serving import composed
+from oshiyakusho_matrix.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What applying came to. ``left`` counts keys that did not settle in time, ``failed`` says what is parked."""
+
+    rooms: int
+    left: int
+    failed: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Return whether everything agrees."""
+        return not (self.left or self.failed)
+
+
+async def plan_only(settings: Settings) -> HallPlan:
+    """Compare files, records and homeserver; change nothing."""
+    async with composed(settings) as app:
+        return await app.planner.plan(await asyncio.to_thread(app.load))
+
+
+async def apply_and_wait(settings: Settings, *, timeout: int, progress: Callable[[int, int], None]) -> Outcome:
+    """Merge the files into the records and work until every room agrees, or ``timeout`` seconds are over."""
+    async with composed(settings) as app:
+        declaration = await asyncio.to_thread(app.load)
+        async with app.store.transaction() as tx:
+            await app.roster.bootstrap(tx, app.identity.secretariat)
+            await app.hall.apply(tx, declaration, by=app.identity.bot)
+        async with app.working():
+            counts = await app.loop.settle_all(timedelta(seconds=timeout), progress)
+        figures = await app.status.figures()
+        failed = tuple(f"{parked.key}: {parked.reason}" for parked in figures.parked)
+        return Outcome(figures.rooms_made, counts.busy, failed)

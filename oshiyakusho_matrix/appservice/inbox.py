@@ -1,0 +1,185 @@
+"""The inbox: keeps what was delivered, then handles it, one event one transaction, in the order of each room.
+
+``routes`` brings transactions, the router says what an event leads to. Correct after ``kill -9`` at any
+point: an event is pending until the commit that holds all it led to. A room whose event cannot be handled yet waits;
+other rooms do not notice.
+"""
+
+import hashlib
+from collections.abc import Callable, Hashable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, delete, update
+
+from oshiyakusho_matrix.appservice.border import Arrived
+from oshiyakusho_matrix.appservice.interface import Listener
+from oshiyakusho_matrix.appservice.tables import (
+    inbox_event,
+    inbox_transaction,
+    keep_events,
+    keep_transaction,
+    lanes,
+    mark_done,
+    to_event,
+)
+from oshiyakusho_matrix.core.clock import now as clock_now
+from oshiyakusho_matrix.core.errors import Permanent, Temporary
+from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.core.worker import Batch, Job, Worker, backoff, frames
+from oshiyakusho_matrix.outbox.interface import Outbox
+from oshiyakusho_matrix.store.lanes import RowState
+from oshiyakusho_matrix.store.unit_of_work import Store
+
+logger = structlog.get_logger(__name__)
+
+#: An event that fails this often for no passing reason is parked.
+MOST_FAILURES = 5
+#: A room with much to say gives way to others after this many events.
+_TURN = 50
+
+
+class Inbox:
+    """``receive`` keeps, ``run`` handles. ``route`` is the router. ``misfits`` counts events that could not be kept."""
+
+    def __init__(
+        self,
+        store: Store,
+        route: Listener,
+        outbox: Outbox,
+        *,
+        hands: int = 8,
+        now: Callable[[], datetime] = clock_now,
+    ) -> None:
+        self._store = store
+        self._route = route
+        self._outbox = outbox
+        self._now = now
+        self._stopping = False
+        self._worker = Worker("inbox", self, hands=hands, now=now)
+        self.misfits = 0
+
+    async def receive(self, txn_id: str, arrived: Arrived) -> None:
+        """Keep a transaction; once this returns, it may be acknowledged. ``Temporary`` if the database is away."""
+        if arrived.misfits:
+            self.misfits += len(arrived.misfits)
+            logger.warning("events that do not fit were left out", events=list(arrived.misfits))
+        digest = hashlib.sha256("\n".join(event.event_id for event in arrived.events).encode()).hexdigest()
+        async with self._store.transaction() as tx:
+            if await keep_transaction(tx.connection, txn_id, digest, self._now()):
+                await keep_events(tx.connection, txn_id, arrived.events, self._now())
+                tx.after_commit(self._worker.wake)
+
+    async def run(self) -> None:
+        """Handle events until ``stop()``."""
+        await self._worker.run()
+
+    async def stop(self, grace: timedelta = timedelta(seconds=5)) -> None:
+        """Finish the events in hand, within ``grace``; what is left is handled after the next start."""
+        self._stopping = True
+        await self._worker.stop(grace)
+
+    async def idle(self) -> None:
+        """Wait until every event that is due has been handled."""
+        await self._worker.idle()
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many events are pending and parked."""
+        async with self._store.reading() as connection:
+            return await lanes.counts(connection)
+
+    async def retry_parked(self, reference: str) -> bool:
+        """Handle a parked event once more, after its cause was mended; False if there is none of that reference."""
+        async with self._store.transaction() as tx:
+            found = await tx.connection.execute(
+                update(inbox_event)
+                .where(inbox_event.c.reference == reference, inbox_event.c.state == RowState.PARKED)
+                .values(state=RowState.PENDING, failures=0, due_at=self._now())
+            )
+            tx.after_commit(self._worker.wake)
+        return found.rowcount > 0
+
+    async def trim(self, before: datetime) -> int:
+        """Forget events that were done and transactions that came ``before``; return how many events."""
+        async with self._store.transaction() as tx:
+            await tx.connection.execute(delete(inbox_transaction).where(inbox_transaction.c.received_at < before))
+            gone = await tx.connection.execute(
+                delete(inbox_event).where(inbox_event.c.state == RowState.DONE, inbox_event.c.received_at < before)
+            )
+        return gone.rowcount
+
+    async def take(self, busy: frozenset[Hashable], limit: int) -> Batch:
+        """Find rooms with something to handle. For the worker."""
+        async with self._store.reading() as connection:
+            heads = await lanes.heads(connection, busy=busy, limit=limit + 1)
+        present = self._now()
+        due = [Job(room_id, partial(self._handle_room, room_id)) for room_id, due_at in heads if due_at <= present]
+        return Batch(due[:limit], min((due_at for _, due_at in heads if due_at > present), default=None))
+
+    async def _handle_room(self, room_id: str) -> None:
+        async with self._store.reading() as connection:
+            rows = await lanes.pending(connection, room_id, limit=_TURN)
+        # Events that lead to nothing are marked together: most do, and each commit waits for the disk.
+        idle: list[int] = []
+        for row in rows:
+            if self._stopping or row.due_at > self._now() or not await self._handle(row, idle):
+                break
+        if idle:
+            async with self._store.transaction() as tx:
+                await mark_done(tx.connection, idle)
+
+    async def _handle(self, row: Row[Any], idle: list[int]) -> bool:
+        """Handle one event; False if its room has to wait."""
+        try:
+            write = await self._route(to_event(row))
+            if write is None:
+                idle.append(row.seq)
+                return True
+            async with self._store.transaction() as tx:
+                # Marked first: it locks the row, so that of two workers one writes and the other finds it done.
+                if await mark_done(tx.connection, [row.seq]):
+                    await write(tx)
+        except Temporary as error:
+            await self._postpone(row, error.reason, failures=row.failures, retry_after=error.retry_after)
+            return False
+        except Exception as error:  # noqa: BLE001 - a bug in one listener must not stop the house: tried again, then parked
+            reason = error.reason if isinstance(error, Permanent) else type(error).__name__
+            logger.error("an event failed", reference=row.reference, type=row.type, at=frames(error))  # noqa: TRY400 - see frames
+            if row.failures + 1 < MOST_FAILURES:
+                await self._postpone(row, reason, failures=row.failures + 1)
+                return False
+            await self._park(row, reason)
+        return True
+
+    async def _postpone(
+        self, row: Row[Any], reason: str, *, failures: int, retry_after: timedelta | None = None
+    ) -> None:
+        due_at = self._now() + backoff(row.attempts + 1, retry_after)
+        async with self._store.transaction() as tx:
+            await tx.connection.execute(
+                update(inbox_event)
+                .where(inbox_event.c.seq == row.seq, inbox_event.c.state == RowState.PENDING)
+                .values(attempts=row.attempts + 1, failures=failures, due_at=due_at, last_error=reason)
+            )
+        logger.info("an event waits", reference=row.reference, type=row.type, reason=reason, until=due_at.isoformat())
+
+    async def _park(self, row: Row[Any], reason: str) -> None:
+        async with self._store.transaction() as tx:
+            parked = await tx.connection.execute(
+                update(inbox_event)
+                .where(inbox_event.c.seq == row.seq, inbox_event.c.state == RowState.PENDING)
+                .values(state=RowState.PARKED, failures=MOST_FAILURES, attempts=row.attempts + 1, last_error=reason)
+            )
+            if parked.rowcount:
+                await self._outbox.tell_secretariat(
+                    tx,
+                    say(
+                        "I could not handle a message or change in a room and have put it aside; nothing was half "
+                        "done. Please give the operators the reference {reference} (kind: {kind}, cause: {reason}).",
+                        reference=row.reference,
+                        kind=row.type,
+                        reason=reason,
+                    ),
+                )

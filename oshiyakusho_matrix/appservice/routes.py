@@ -1,0 +1,103 @@
+"""The HTTP side of the application service API: what the homeserver calls. Part of the listener of ``app``.
+
+Who calls is settled before a body is read. A transaction is answered with 200 once it is kept, and never before.
+Source: https://spec.matrix.org/v1.16/application-service-api/#homeserver---application-service-api
+"""
+
+import hmac
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiohttp import web
+
+from oshiyakusho_matrix.appservice.border import BadTransaction, NotJson, clean, read_transaction
+from oshiyakusho_matrix.appservice.inbox import Inbox
+from oshiyakusho_matrix.core.errors import Temporary
+
+#: Synapse sends at most 100 events of 65,536 bytes at a time; this is far above that, and bounds what we hold.
+LARGEST_BODY = 64 * 1024 * 1024
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def appservice_routes(
+    inbox: Inbox, hs_token: str, *, largest_body: int = LARGEST_BODY
+) -> Sequence[web.AbstractRouteDef]:
+    """Return the routes, for ``Application.add_routes``; the old paths without a version are among them."""
+
+    async def transaction(request: web.Request) -> web.StreamResponse:
+        txn_id = clean(request.match_info["txn_id"])
+        if len(txn_id) > 255:
+            return _error(400, "M_INVALID_PARAM", "The transaction id is longer than 255 characters.")
+        body = await _body(request, largest_body)
+        if body is None:
+            return _error(413, "M_TOO_LARGE", f"A transaction may have {largest_body} bytes.")
+        try:
+            await inbox.receive(txn_id, read_transaction(body))
+        except NotJson:
+            return _error(400, "M_NOT_JSON", "The body is no JSON.")
+        except BadTransaction:
+            return _error(400, "M_BAD_JSON", "A transaction is an object with a list of events.")
+        except Temporary:
+            return _error(503, "M_UNKNOWN", "The events could not be kept. Please send them again.")
+        return web.json_response({})
+
+    async def ping(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({})
+
+    async def unknown_entity(_request: web.Request) -> web.StreamResponse:
+        # Users and rooms of our namespaces are made by us when they are needed, never because somebody asks.
+        return _error(404, "M_NOT_FOUND", "There is nothing of this name.")
+
+    async def unrecognized(_request: web.Request) -> web.StreamResponse:
+        return _error(404, "M_UNRECOGNIZED", "This part of the API is not offered.")
+
+    def guarded(handler: _Handler) -> _Handler:
+        async def guard(request: web.Request) -> web.StreamResponse:
+            return _refusal(request, hs_token) or await handler(request)
+
+        return guard
+
+    return [
+        *(
+            route
+            for prefix in ("/_matrix/app/v1", "")
+            for route in (
+                web.put(prefix + "/transactions/{txn_id}", guarded(transaction)),
+                web.get(prefix + "/users/{user_id}", guarded(unknown_entity)),
+                web.get(prefix + "/rooms/{alias}", guarded(unknown_entity)),
+            )
+        ),
+        web.post("/_matrix/app/v1/ping", guarded(ping)),
+        web.route("*", "/_matrix/app/{rest:.*}", guarded(unrecognized)),
+    ]
+
+
+def _refusal(request: web.Request, hs_token: str) -> web.Response | None:
+    """Return what to answer to a caller who is not the homeserver. Every token that is given has to be the right one.
+
+    The query parameter is how homeservers before version 1.4 of the specification did it.
+    """
+    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+    given = [bearer.strip()] if scheme.lower() == "bearer" and bearer.strip() else []
+    given += request.query.getall("access_token", [])
+    if not given:
+        return _error(401, "M_MISSING_TOKEN", "The hs_token is missing.")
+    # No short cut: the time taken says nothing about which token was wrong.
+    right = [hmac.compare_digest(token.encode("utf-8", "replace"), hs_token.encode()) for token in given]
+    return None if all(right) else _error(403, "M_FORBIDDEN", "The hs_token is wrong.")
+
+
+async def _body(request: web.Request, largest: int) -> bytes | None:
+    """Read the body, None if it is too large (by what it says of itself, or by what comes, unpacked)."""
+    if (request.content_length or 0) > largest:
+        return None
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > largest:
+            return None
+    return bytes(body)
+
+
+def _error(status: int, errcode: str, error: str) -> web.Response:
+    return web.json_response({"errcode": errcode, "error": error}, status=status)

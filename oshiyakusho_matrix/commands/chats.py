@@ -1,0 +1,235 @@
+"""Direct chats with the bot: accepts them, and leads out of encrypted ones, which the bot cannot read.
+
+Many clients encrypt a direct chat by default, even with a bot that has no device keys. Such a chat gets one plain
+notice with a link to an unencrypted one, which the bot opens. Invites into other people's rooms are declined.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+
+from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
+from oshiyakusho_matrix.commands.tables import direct_chat
+from oshiyakusho_matrix.core.clock import now
+from oshiyakusho_matrix.core.errors import Permanent, Temporary
+from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId, new_reference
+from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.homeserver.interface import Forbidden, StateEvent
+from oshiyakusho_matrix.outbox.interface import Outbox
+from oshiyakusho_matrix.reconcile.interface import Priority, Settled, Work, WorkKey
+from oshiyakusho_matrix.reconcile.room_plan import DesiredRoom, Foreign, Present, Unknown, plan
+from oshiyakusho_matrix.reconcile.rooms import RoomKeeper, Rooms
+from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+
+
+def chat_key(reference: str) -> WorkKey:
+    """Return the key of a direct chat."""
+    return WorkKey("chat", reference)
+
+
+class ChatWatch:
+    """A listener for ``m.room.member`` and ``m.room.encryption`` in rooms that are, or may become, direct chats."""
+
+    def __init__(self, *, store: Store, work: Work, bot: UserId) -> None:
+        self._store = store
+        self._work = work
+        self._bot = bot
+
+    async def __call__(self, event: InboundEvent) -> Write | None:
+        """Note an invite to the bot, somebody leaving, or encryption being turned on."""
+        if event.state_key is None or event.sender == self._bot:
+            return None
+        membership = event.content.get("membership")
+        invited = event.type == "m.room.member" and event.state_key == self._bot and membership == "invite"
+        left = event.type == "m.room.member" and membership in ("leave", "ban")
+        encrypted = event.type == "m.room.encryption"
+        if not (invited or left or encrypted):
+            return None
+
+        async def write(tx: Transaction) -> None:
+            row = await find_chat(tx, event.room_id)
+            if row is None and invited:
+                reference = await self._note_invite(tx, event)
+            elif row is not None:
+                reference = row.reference
+                changes = {"state": "invited"} if invited else {"state": "leaving"} if left else {"encrypted": True}
+                await tx.connection.execute(
+                    update(direct_chat).where(direct_chat.c.reference == reference).values(changes)
+                )
+            else:
+                return
+            await self._work.ask(tx, chat_key(reference), priority=Priority.ASKED)
+
+        return write
+
+    async def _note_invite(self, tx: Transaction, event: InboundEvent) -> str:
+        stripped = event.unsigned.get("invite_room_state")
+        types = [e.get("type") for e in stripped if isinstance(e, dict)] if isinstance(stripped, list) else []
+        reference = new_reference()
+        await tx.connection.execute(
+            insert(direct_chat).values(
+                reference=reference,
+                room_id=event.room_id,
+                user_id=event.sender,
+                direct=event.content.get("is_direct") is True,
+                encrypted="m.room.encryption" in types,
+                state="invited",
+                since=now(),
+            )
+        )
+        return reference
+
+
+async def find_chat(tx: Transaction, room_id: str) -> Row[Any] | None:
+    """Return the row of a direct chat."""
+    return (await tx.connection.execute(select(direct_chat).where(direct_chat.c.room_id == room_id))).one_or_none()
+
+
+class ChatController:
+    """Serves ``chat:REFERENCE``. ``alias_prefix`` returns the reserved prefix under which it makes rooms."""
+
+    kind = "chat"
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        rooms: Rooms,
+        keeper: RoomKeeper,
+        outbox: Outbox,
+        server_name: str,
+        alias_prefix: Callable[[], Awaitable[str]],
+        name: str,
+    ) -> None:
+        self._store = store
+        self._rooms = rooms
+        self._keeper = keeper
+        self._outbox = outbox
+        self._server_name = server_name
+        self._alias_prefix = alias_prefix
+        self._name = name
+
+    async def reconcile(self, name: str) -> Settled:
+        """Join, decline, leave, or open an unencrypted chat beside an encrypted one."""
+        async with self._store.reading() as connection:
+            row = (await connection.execute(select(direct_chat).where(direct_chat.c.reference == name))).one_or_none()
+        if row is None or row.state in ("left", "led on"):
+            return Settled()
+        if row.state == "leaving" or (row.state == "invited" and not row.direct):
+            await self._leave(row)
+        elif row.encrypted:
+            await self._lead_on(row)
+        elif row.state == "invited":
+            await self._enter(row)
+        return Settled()
+
+    async def _leave(self, row: Row[Any]) -> None:
+        # Forbidden: it is not there any more, which is what was wanted.
+        with suppress(Forbidden):
+            await self._rooms.leave(RoomId(row.room_id))
+        await self._note(row.reference, state="left")
+
+    async def _enter(self, row: Row[Any]) -> None:
+        try:
+            await self._rooms.join(RoomId(row.room_id))
+        except Forbidden:
+            await self._note(row.reference, state="left")  # the invite was withdrawn meanwhile
+            return
+        async with self._store.transaction() as tx:
+            await tx.connection.execute(
+                update(direct_chat).where(direct_chat.c.reference == row.reference).values(state="open")
+            )
+            await self._outbox.post(tx, row.room_id, say("Hello. Write `help` to see what I can do."))
+
+    async def _lead_on(self, row: Row[Any]) -> None:
+        try:
+            await self._rooms.join(RoomId(row.room_id))
+        except Forbidden:
+            await self._note(row.reference, state="left")
+            return
+        alias = await self._open_beside(UserId(row.user_id))
+        async with self._store.transaction() as tx:
+            await tx.connection.execute(
+                update(direct_chat).where(direct_chat.c.reference == row.reference).values(state="led on")
+            )
+            await self._outbox.post(
+                tx,
+                row.room_id,
+                say(
+                    "This chat is encrypted, and I cannot read it. I have opened another one for us and invited you: "
+                    "[{alias}](https://matrix.to/#/{alias})",
+                    alias=alias,
+                ),
+            )
+
+    async def _open_beside(self, user_id: UserId) -> RoomAlias:
+        """Return the unencrypted chat that the bot keeps with somebody, made and with them invited."""
+        reference = await self._own_chat(user_id)
+        desired = chat_room(f"{await self._alias_prefix()}-chat-{reference.lower()}", self._server_name, self._name)
+        observed = await self._keeper.observe(desired, None)
+        if isinstance(observed, Unknown):
+            raise Temporary(observed.reason)
+        if isinstance(observed, Foreign):
+            raise Permanent(f"the address {desired.alias} leads to a room that this city hall did not make")
+        made = await self._keeper.act(plan(desired, observed, bot=self._keeper.bot))
+        room_id = made or (observed.room_id if isinstance(observed, Present) else None)
+        if room_id is None:
+            raise Temporary("a direct chat was neither found nor made")
+        await self._rooms.invite(room_id, user_id)
+        await self._note(reference, state="open", room_id=room_id)
+        return desired.alias
+
+    async def _own_chat(self, user_id: UserId) -> str:
+        async with self._store.transaction() as tx:
+            mine = select(direct_chat.c.reference).where(
+                direct_chat.c.user_id == user_id, direct_chat.c.own, direct_chat.c.state.in_(("wanted", "open"))
+            )
+            found: str | None = await tx.connection.scalar(mine)
+            if found is not None:
+                return found
+            reference = new_reference()
+            await tx.connection.execute(
+                insert(direct_chat).values(
+                    reference=reference,
+                    user_id=user_id,
+                    direct=True,
+                    encrypted=False,
+                    own=True,
+                    state="wanted",
+                    since=now(),
+                )
+            )
+            return reference
+
+    async def _note(self, reference: str, **values: Any) -> None:
+        async with self._store.transaction() as tx:
+            await tx.connection.execute(update(direct_chat).where(direct_chat.c.reference == reference).values(values))
+
+
+def chat_room(alias_localpart: str, server_name: str, name: str) -> DesiredRoom:
+    """Return an unencrypted room for two, in which only the bot could turn on encryption."""
+    return DesiredRoom(
+        alias=RoomAlias(f"#{alias_localpart}:{server_name}"),
+        locator=f"chat:{alias_localpart}",
+        version="12",
+        power_levels={
+            "users": {},
+            "users_default": 0,
+            "events_default": 0,
+            "state_default": 100,
+            "events": {},
+            "invite": 100,
+            "kick": 100,
+            "ban": 100,
+            "redact": 50,
+            "notifications": {"room": 50},
+        },
+        state=(
+            StateEvent("m.room.name", "", {"name": name}),
+            StateEvent("m.room.join_rules", "", {"join_rule": "invite"}),
+            StateEvent("m.room.history_visibility", "", {"history_visibility": "shared"}),
+            StateEvent("m.room.guest_access", "", {"guest_access": "forbidden"}),
+        ),
+    )

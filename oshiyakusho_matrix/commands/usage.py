@@ -1,0 +1,125 @@
+"""Writes commands out as people would type them: the usage line, an example, and an invocation with its arguments.
+
+The opposite of ``parsing``: what ``written`` writes, ``parse`` reads back to the same arguments.
+"""
+
+import re
+from datetime import date
+from enum import Enum
+from typing import Any
+
+from pydantic import BaseModel
+
+from oshiyakusho_matrix.commands.arguments import YES, Parameter, Place, parameters_of
+from oshiyakusho_matrix.commands.interface import Command
+from oshiyakusho_matrix.commands.words import split
+from oshiyakusho_matrix.core.ids import Slug, UserId
+
+PREFIX = "!"
+_NEEDS_QUOTES = re.compile(r"\s|matrix\.to/")
+_QUOTES = (("「", "」"), ("『", "』"), ("“", "”"))
+
+
+def name_of(command: Command[Any], language: str) -> str:
+    """Return the name that help shows in a language."""
+    return command.names[1] if language == "ja" and len(command.names) > 1 else command.names[0]
+
+
+def usage(command: Command[Any], language: str) -> str:
+    """Return the usage line: ``!課 新設 <識別名> --名称 … [--課長 …]``."""
+    pieces = [PREFIX + name_of(command, language)]
+    pieces += [_piece(p, language) for p in _ordered(command)]
+    return " ".join(pieces)
+
+
+def example(command: Command[Any], language: str) -> str:
+    """Return an invocation that could be typed just so, with what is required and no more."""
+    pieces = [PREFIX + name_of(command, language)]
+    for p in _ordered(command):
+        if p.required or (p.place is Place.POSITIONAL and p.marker.example):
+            value = _sample(p)
+            text = value if p.place is Place.REST else quoted(value)
+            pieces.append(text if p.place is not Place.OPTION else f"--{p.label(language)} {text}")
+    return " ".join(pieces)
+
+
+def written(command: Command[Any], arguments: BaseModel, language: str, *, yes: bool = False) -> str:
+    """Return the invocation that gives just these arguments."""
+    pieces = [PREFIX + name_of(command, language)]
+    if yes:
+        pieces.append(f"--{YES.label(language)}")
+    parameters = parameters_of(command.arguments)
+    for p in parameters:
+        if p.place in (Place.OPTION, Place.FLAG):
+            pieces += _option(p, getattr(arguments, p.field), language)
+    places = [p for p in parameters if p.place in (Place.POSITIONAL, Place.REST)]
+    while places and not places[-1].required and getattr(arguments, places[-1].field) == places[-1].default:
+        places.pop()
+    for p in places:
+        value = getattr(arguments, p.field)
+        texts = [plain(each) for each in (value if p.many else (value,))]
+        pieces += [_rest(text) if p.place is Place.REST else quoted(text) for text in texts]
+    return " ".join(pieces)
+
+
+def _option(p: Parameter, value: Any, language: str) -> list[str]:
+    lead = f"--{p.label(language)}"
+    if p.place is Place.FLAG:
+        return [lead] if value else []
+    if value is None or (not p.required and value == p.default):
+        return []
+    return [piece for each in (value if p.many else (value,)) for piece in (lead, quoted(plain(each)))]
+
+
+def plain(value: Any) -> str:
+    """Return a value as the characters that are read back to it."""
+    if isinstance(value, Enum):
+        return str(value.value)
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def quoted(text: str) -> str:
+    """Return one word for ``text``, in quotation marks if it would not be one by itself."""
+    words = split(text)
+    whole = len(words) == 1 and not words[0].quoted and words[0].closed and words[0].option is None
+    if whole and not _NEEDS_QUOTES.search(text):
+        return text
+    for opening, closing in _QUOTES:
+        if opening not in text and closing not in text:
+            return f"{opening}{text}{closing}"
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _rest(text: str) -> str:
+    words = split(text)
+    harmless = bool(words) and text == text.strip() and all(w.option is None and not w.quoted for w in words)
+    return text if harmless else quoted(text)
+
+
+def _ordered(command: Command[Any]) -> tuple[Parameter, ...]:
+    parameters = parameters_of(command.arguments)
+    places = [p for p in parameters if p.place is Place.POSITIONAL]
+    rest = [p for p in parameters if p.place is Place.REST]
+    options = [p for p in parameters if p.place in (Place.OPTION, Place.FLAG)]
+    return (*places, *options, *((YES,) if command.preview else ()), *rest)
+
+
+def _piece(p: Parameter, language: str) -> str:
+    label, more = p.label(language), "…" if p.many or p.place is Place.REST else ""
+    if p.place in (Place.POSITIONAL, Place.REST):
+        return f"<{label}{more}>" if p.required else f"[{label}{more}]"
+    piece = f"--{label}" if p.place is Place.FLAG else f"--{label} …"
+    return piece if p.required else f"[{piece}]"
+
+
+def _sample(p: Parameter) -> str:
+    if p.marker.example:
+        return p.marker.example
+    if p.type is Slug:
+        return "zaisei"
+    if p.type is UserId:
+        return "@hanako:example.jp"
+    if p.choices:
+        return next(iter(p.choices.values()))
+    return {int: "10", date: "2027-04-01"}.get(p.type, p.label("ja"))

@@ -1,0 +1,41 @@
+"""Asks for the rooms of a space to be looked at, and for the space above it."""
+
+from oshiyakusho_matrix.divisions.picture import Picture
+from oshiyakusho_matrix.reconcile.interface import Priority, Work, WorkKey
+from oshiyakusho_matrix.roster.domain import ManagedRoom
+from oshiyakusho_matrix.roster.service import room_key
+from oshiyakusho_matrix.store.unit_of_work import Transaction
+
+
+def priority_of(picture: Picture, row: ManagedRoom) -> Priority:
+    """Return when to make a room: the hall first, then rooms, then the spaces that link them, groups last.
+
+    A space that is made after its rooms carries its links from birth, which saves a request a link.
+    """
+    if row.role == "hall":
+        return Priority.GATE
+    if row.key:
+        return Priority.ROUTINE
+    slug = row.owner.removeprefix("space:")
+    is_parent = any(r.space.parent == slug for r in picture.records.values())
+    return Priority.SWEEP if is_parent else Priority.PARENT
+
+
+async def ask_everything(tx: Transaction, work: Work, picture: Picture) -> list[WorkKey]:
+    """Ask for every room; while there is no hall, only for the hall, whose birth asks for the others."""
+    rows = list(picture.rooms.values())
+    unborn = [row for row in rows if row.role == "hall" and row.room_id is None]
+    for row in unborn or rows:
+        await work.ask(tx, room_key(row.alias_localpart), priority=priority_of(picture, row))
+    return [room_key(row.alias_localpart) for row in unborn or rows]
+
+
+async def ask_space(tx: Transaction, work: Work, picture: Picture, slug: str) -> list[WorkKey]:
+    """Ask for a space with its rooms (before routine work: somebody waits), and for the space above it."""
+    rows = picture.register_of(slug)
+    above = picture.records[slug].space.parent
+    if above is not None:
+        rows += picture.register_of(above)[:1]
+    for row in rows:
+        await work.ask(tx, room_key(row.alias_localpart), priority=Priority.ASKED)
+    return [room_key(row.alias_localpart) for row in rows]

@@ -1,0 +1,94 @@
+"""The declared city hall: reads ``rooms/``, finds every mistake in it, and hands on a ``Declaration``.
+
+Called by ``rooms check|plan|apply``, ``init`` and ``doctor``. The files' shape is in ``catalogue_schema``, the rules
+are in ``catalogue_fields`` (one value), ``catalogue_kinds`` (one kind) and ``catalogue_spaces`` (between files).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from oshiyakusho_matrix.core.errors import Misconfigured
+from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.divisions import catalogue_spaces as spaces
+from oshiyakusho_matrix.divisions.catalogue_entries import Entry, entries_of
+from oshiyakusho_matrix.divisions.catalogue_files import Files, Finding, read_files
+from oshiyakusho_matrix.divisions.catalogue_kinds import kind_findings, kind_of
+from oshiyakusho_matrix.divisions.catalogue_schema import json_schemas, write_schemas
+from oshiyakusho_matrix.divisions.domain import Declaration, Kind
+
+__all__ = [
+    "Finding",
+    "check",
+    "in_english",
+    "json_schemas",
+    "load_declaration",
+    "shipped_directory",
+    "write_schemas",
+]
+
+
+def load_declaration(directory: Path) -> Declaration:
+    """Read the declared city hall. Misconfigured names the first mistake and says how many more there are."""
+    files = read_files(directory) if directory.is_dir() else None
+    found = _sorted(_no_directory() if files is None else _all_findings(files))
+    if files is None or found:
+        first = found[0]
+        more = f" ({len(found) - 1} more; `rooms check` lists them)" if len(found) > 1 else ""
+        place = directory / first.file
+        raise Misconfigured(f"{place}:{first.line}:{first.column}: {in_english(first.message)}{more}")
+    entries = entries_of(files)
+    return Declaration(
+        hall=entries[0].space.slug,
+        kinds=_kinds(files),
+        spaces={entry.space.slug: entry.space for entry in entries},
+    )
+
+
+def check(directory: Path) -> list[Finding]:
+    """Return every mistake, sorted by file and line; empty if there is none. Raises nothing for what files may hold."""
+    if not directory.is_dir():
+        return _sorted(_no_directory())
+    return _sorted(_all_findings(read_files(directory)))
+
+
+def shipped_directory() -> Path:
+    """Return the city hall that comes with the product: in an installed wheel a part of it, else the checkout's."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "shipped_rooms"
+    return installed if installed.is_dir() else package.parent / "rooms"
+
+
+def in_english(text: Text) -> str:
+    """Fill in a message's values without the catalogue of translations, for errors and logs."""
+    values = {key: in_english(value) if isinstance(value, Text) else value for key, value in text.values.items()}
+    return text.msgid.format(**values)
+
+
+def _all_findings(files: Files) -> Iterator[Finding]:
+    yield from files.findings()
+    yield from kind_findings(files.kinds)
+    entries: list[Entry] = entries_of(files)
+    kinds = _kinds(files)
+    yield from spaces.slug_findings(entries)
+    if files.kinds.complete:
+        yield from spaces.kind_name_findings(entries, kinds)
+    if files.cityhall.complete:
+        yield from spaces.parent_findings(entries)
+    yield from spaces.cycle_findings(entries)
+    yield from spaces.alias_findings(entries, kinds)
+    yield from spaces.length_findings(entries, kinds)
+
+
+def _kinds(files: Files) -> dict[str, Kind]:
+    model = files.kinds.model
+    return {key: kind_of(key, kind) for key, kind in model.kinds.items()} if model else {}
+
+
+def _no_directory() -> Iterator[Finding]:
+    yield Finding(".", 1, 1, say("There is no such directory."))
+
+
+def _sorted(findings: Iterator[Finding]) -> list[Finding]:
+    # Two rooms of one space, or all circles of one file, may fall over the same mistake: it is said once.
+    distinct = {(f.file, f.line, f.column, in_english(f.message)): f for f in findings}
+    return [distinct[key] for key in sorted(distinct)]

@@ -1,0 +1,113 @@
+"""Kinds: from ``kinds.yaml`` to the domain, and what is wrong between the values of one kind.
+
+Called by ``catalogue``. A room says only what differs from its kind; here both are laid over each other.
+"""
+
+from collections.abc import Iterator
+
+from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.divisions.catalogue_files import Finding, Loaded
+from oshiyakusho_matrix.divisions.catalogue_schema import Access, KindModel, Kinds, RoomRules, SpaceRules
+from oshiyakusho_matrix.divisions.domain import Allow, Audience, JoinRule, Kind, Names, RoomRule
+from oshiyakusho_matrix.divisions.yaml_lines import Place
+
+#: The kind of the root space.
+HALL = "hall"
+
+
+def kind_of(key: str, model: KindModel) -> Kind:
+    """Build the domain's kind."""
+    rooms = tuple(rule_of(model, room) for room in model.rooms)
+    return Kind(key=key, alias=model.alias, space=rule_of(model, model.space), rooms=rooms)
+
+
+def rule_of(kind: KindModel, own: SpaceRules | RoomRules) -> RoomRule:
+    """Lay what a room (or the space) says over what its kind says."""
+    access = {name: getattr(own if name in own.model_fields_set else kind, name) for name in Access.model_fields}
+    return RoomRule(
+        key=own.key if isinstance(own, RoomRules) else "",
+        name=Names(own.name.ja, own.name.en),
+        topic=Names(own.topic.ja, own.topic.en),
+        posting=own.posting,
+        suggested=own.suggested,
+        powers=dict(own.powers),
+        **access,
+    )
+
+
+def kind_findings(loaded: Loaded[Kinds]) -> Iterator[Finding]:
+    """Yield the mistakes between the values of each kind."""
+    if loaded.model is None:
+        return
+    kinds = loaded.model.kinds
+    if HALL not in kinds and loaded.complete:
+        yield Finding(loaded.file, *loaded.model.place("kinds"), say('The kind "hall" is missing.'))
+    # A kind that lost a value to a mistake reported already would contradict itself by the default in its place.
+    lost = {loc[1] for loc in loaded.lost or () if len(loc) > 1}
+    for key, kind in kinds.items():
+        if key in lost:
+            continue
+        if key != HALL and "{slug}" not in kind.alias:
+            sign = "{slug}"
+            text = say("Without {placeholder} all spaces of this kind would have one alias.", placeholder=sign)
+            yield Finding(loaded.file, *kind.place("alias"), text)
+        yield from _own_findings(loaded.file, key, kind)
+        yield from _repeated_keys(loaded.file, kind)
+
+
+def _own_findings(file: str, key: str, kind: KindModel) -> Iterator[Finding]:
+    offices = []
+    owners: tuple[SpaceRules | RoomRules, ...] = (kind.space, *kind.rooms)
+    for owner in owners:
+        rule = rule_of(kind, owner)
+        if rule.audience is Audience.SECRETARIAT:
+            offices.append(owner)
+        for field, text in (*_contradictions(rule), *(_about_root(rule) if key == HALL else ())):
+            yield Finding(file, *_said_at(kind, owner, field), text)
+    wanted = 1 if key == HALL else 0
+    for office in offices[wanted:]:
+        text = say("The secretariat has one room, and it is a room of the hall; this would be another.")
+        yield Finding(file, *office.place("audience", "key"), text)
+    if len(offices) < wanted:
+        text = say("A room with the audience secretariat is missing: whoever is in it is the secretariat.")
+        yield Finding(file, *kind.place("rooms"), text)
+
+
+def _said_at(kind: KindModel, own: SpaceRules | RoomRules, field: str) -> Place:
+    """Return where a value is said: by the room, else by its kind, else (a default) where the room begins."""
+    if field in own.model_fields_set:
+        return own.place(field)
+    if field in kind.model_fields_set or not own.model_fields_set:
+        return kind.place(field)
+    return own.place()
+
+
+def _contradictions(rule: RoomRule) -> Iterator[tuple[str, Text]]:
+    restricted = rule.join_rule is JoinRule.RESTRICTED
+    if rule.audience is not Audience.ANYONE and rule.join_rule is JoinRule.PUBLIC:
+        yield "join_rule", say("What has a gate cannot be public. A room without a gate has the audience anyone.")
+    if rule.audience is Audience.SECRETARIAT and rule.join_rule in (JoinRule.RESTRICTED, JoinRule.KNOCK):
+        yield "join_rule", say("A room of the secretariat must have the join_rule invite.")
+    if not rule.key and restricted and rule.allow is Allow.SPACE:
+        yield "allow", say("A space cannot let in its own members only; write allow: hall under space.")
+
+
+def _about_root(rule: RoomRule) -> Iterator[tuple[str, Text]]:
+    if rule.key:
+        return
+    if rule.join_rule is JoinRule.RESTRICTED:
+        yield "join_rule", say("The hall cannot be restricted to members of the hall; write knock.")
+    if rule.audience is not Audience.MEMBERS:
+        yield "audience", say("The hall must have the audience members: membership of the hall opens all the rest.")
+
+
+def _repeated_keys(file: str, kind: KindModel) -> Iterator[Finding]:
+    lines: dict[str, int] = {}
+    for room in kind.rooms:
+        place = room.place("key")
+        if room.key in lines:
+            text = say(
+                'Two rooms of this kind have the key "{key}"; first in line {line}.', key=room.key, line=lines[room.key]
+            )
+            yield Finding(file, *place, text)
+        lines.setdefault(room.key, place.line)

@@ -1,0 +1,161 @@
+"""Keeps one room of the city hall: makes it, undoes drift and says who caused it, keeps those out who do not belong."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from oshiyakusho_matrix.core.clock import now
+from oshiyakusho_matrix.core.errors import Permanent, Temporary
+from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.divisions.asking import ask_everything
+from oshiyakusho_matrix.divisions.domain import Allow, Audience
+from oshiyakusho_matrix.divisions.drift import describe
+from oshiyakusho_matrix.divisions.picture import Picture, take_picture
+from oshiyakusho_matrix.homeserver.interface import StateEvent
+from oshiyakusho_matrix.outbox.interface import Outbox
+from oshiyakusho_matrix.reconcile.interface import Priority, Settled, Work
+from oshiyakusho_matrix.reconcile.room_plan import Conflict, DesiredRoom, Observed, Present, Unknown, drifted, plan
+from oshiyakusho_matrix.reconcile.rooms import RoomKeeper
+from oshiyakusho_matrix.roster.domain import ManagedRoom
+from oshiyakusho_matrix.roster.service import Roster, note_room, room_key
+from oshiyakusho_matrix.roster.tables import current_among, drift
+from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+
+
+class RoomController:
+    """Serves ``room:ka-zaisei-soudan``."""
+
+    kind = "room"
+
+    def __init__(
+        self, *, store: Store, keeper: RoomKeeper, work: Work, outbox: Outbox, roster: Roster, server_name: str
+    ) -> None:
+        self._store = store
+        self._keeper = keeper
+        self._work = work
+        self._outbox = outbox
+        self._roster = roster
+        self._server_name = server_name
+
+    async def reconcile(self, name: str) -> Settled:
+        """Close the difference for one room."""
+        async with self._store.reading() as connection:
+            picture = await take_picture(connection, server_name=self._server_name, bot=self._keeper.bot)
+        row, desired = picture.rooms.get(name), desire(picture, name)
+        if row is None or desired is None:
+            return Settled()
+        observed = await self._keeper.observe(desired, row.room_id)
+        if isinstance(observed, Unknown):
+            raise Temporary(observed.reason)
+        strangers = await find_strangers(self._store, row, observed, bot=self._keeper.bot)
+        actions = plan(desired, observed, bot=self._keeper.bot, strangers=strangers)
+        undone = drifted(actions)
+        if undone:
+            await self._note_drift(name, undone)
+        made = await self._keeper.act(actions)
+        room_id = made or (observed.room_id if isinstance(observed, Present) else None)
+        async with self._store.transaction() as tx:
+            if room_id is not None and room_id != row.room_id:
+                await self._born(tx, picture, row, room_id)
+            await self._report_drift(tx, picture, row, observed)
+        conflicts = [a.text for a in actions if isinstance(a, Conflict)]
+        if conflicts:
+            raise Permanent(conflicts[0].msgid.format(**conflicts[0].values))
+        return Settled(look_again=picture.next_change(row.owner.removeprefix("space:")))
+
+    async def _note_drift(self, name: str, undone: Sequence[StateEvent]) -> None:
+        """Write down what is about to be undone, so that a crash in between does not hide who did it."""
+        async with self._store.transaction() as tx:
+            for event in undone:
+                known = await tx.connection.execute(select(drift).where(drift.c.event_id == event.event_id))
+                if known.one_or_none() is None:
+                    await tx.connection.execute(
+                        drift.insert().values(
+                            event_id=event.event_id,
+                            alias_localpart=name,
+                            event_type=event.type,
+                            state_key=event.state_key,
+                            sender=event.sender,
+                            seen_at=now(),
+                        )
+                    )
+
+    async def _born(self, tx: Transaction, picture: Picture, row: ManagedRoom, room_id: RoomId) -> None:
+        """Record the id, and ask for everything that was waiting for it."""
+        await note_room(tx, row.alias_localpart, room_id)
+        slug = row.owner.removeprefix("space:")
+        if row.key:
+            above: str | None = slug
+        else:
+            above = picture.records[slug].space.parent
+        if above is not None:
+            parent = picture.localpart(above, next(picture.rules(above)))
+            await self._work.ask(tx, room_key(parent), priority=Priority.SWEEP)
+        if row.role == "hall":
+            await ask_everything(
+                tx, self._work, await take_picture(tx.connection, server_name=self._server_name, bot=self._keeper.bot)
+            )
+        elif not row.key:
+            # Rooms restricted to their own space waited for it.
+            for rule in picture.kinds[picture.records[slug].space.kind].rooms:
+                if rule.allow is Allow.SPACE:
+                    await self._work.ask(tx, room_key(picture.localpart(slug, rule)))
+        if row.role:
+            await self._roster.ask_all_members(tx)
+
+    async def _report_drift(self, tx: Transaction, picture: Picture, row: ManagedRoom, observed: Observed) -> None:
+        pending = (
+            await tx.connection.execute(
+                select(drift).where(drift.c.alias_localpart == row.alias_localpart, drift.c.reported_at.is_(None))
+            )
+        ).all()
+        for each in pending:
+            sender = UserId(each.sender)
+            text = describe(each.event_type, each.state_key, who=_called(observed, sender), room=_named(picture, row))
+            await self._outbox.tell_secretariat(tx, text)
+        if pending:
+            moment: datetime = now()
+            await tx.connection.execute(
+                update(drift).where(drift.c.event_id.in_([p.event_id for p in pending])).values(reported_at=moment)
+            )
+
+
+def desire(picture: Picture, localpart: str) -> DesiredRoom | None:
+    """Return a room as it should be; None if there is nothing to keep, or it has to wait for the hall."""
+    found = picture.find(localpart)
+    if found is None:
+        return None
+    try:
+        return picture.desired(*found)
+    except ValueError:
+        # Restricted to a space that is not made yet; whoever makes that asks for this key again.
+        return None
+
+
+async def find_strangers(store: Store, row: ManagedRoom, observed: Observed, *, bot: UserId) -> set[UserId]:
+    """Return those inside a gated room who do not belong there, by the records as they are now."""
+    if not isinstance(observed, Present) or not row.gated:
+        return set()
+    inside = set(observed.inside()) - {bot}
+    async with store.reading() as connection:
+        current = await current_among(connection, inside)
+    if row.audience == Audience.SECRETARIAT:
+        current = {u: m for u, m in current.items() if m.secretariat}
+    return inside - current.keys()
+
+
+def _called(observed: Observed, user_id: UserId) -> Text:
+    """Return somebody's name as the room shows it, before their id."""
+    event = observed.find("m.room.member", user_id) if isinstance(observed, Present) else None
+    name = event.content.get("displayname") if event else None
+    return say("{name} ({id})", name=str(name), id=user_id) if name else say("{id}", id=user_id)
+
+
+def _named(picture: Picture, row: ManagedRoom) -> str:
+    found = picture.find(row.alias_localpart)
+    if found is None:
+        return row.alias_localpart
+    record, rule = found
+    return rule.name.ja.format(name=record.space.name.ja, purpose=record.space.purpose.ja)

@@ -1,0 +1,74 @@
+"""辞令: who is head 課長 of a space, from when until when. Their power in its rooms follows from these records."""
+
+from datetime import datetime
+
+from sqlalchemy import insert, update
+
+from oshiyakusho_matrix.core.clock import now
+from oshiyakusho_matrix.core.errors import Refused
+from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.divisions.asking import ask_space
+from oshiyakusho_matrix.divisions.picture import Picture, find_division
+from oshiyakusho_matrix.divisions.tables import mandate, mandates
+from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
+from oshiyakusho_matrix.roster.tables import find_member
+from oshiyakusho_matrix.store.unit_of_work import Transaction
+
+
+class Heads:
+    """Appoints and releases heads."""
+
+    def __init__(self, *, work: Work) -> None:
+        self._work = work
+
+    async def appoint(
+        self, tx: Transaction, picture: Picture, slug: str, user_id: UserId, *, by: UserId, until: datetime | None
+    ) -> list[WorkKey]:
+        """Make a member head of a space. Refused if they are no member, or head already."""
+        record = find_division(picture, slug)
+        await self.check(tx, user_id)
+        if user_id in picture.heads(slug):
+            raise Refused(say("{user} is head of {name} already.", user=user_id, name=record.space.name.ja))
+        await self.write(tx, slug, user_id, by=by, until=until)
+        return await ask_space(tx, self._work, picture, slug)
+
+    async def release(self, tx: Transaction, picture: Picture, slug: str, user_id: UserId) -> list[WorkKey]:
+        """End somebody's mandate in a space now. Refused if they hold none."""
+        record = find_division(picture, slug)
+        if user_id not in picture.heads(slug):
+            raise Refused(say("{user} is not head of {name}.", user=user_id, name=record.space.name.ja))
+        await self.end(tx, slug, user_id)
+        return await ask_space(tx, self._work, picture, slug)
+
+    async def end_all(self, tx: Transaction, picture: Picture, user_id: UserId) -> None:
+        """End every mandate of somebody who is a member no more."""
+        for held in await mandates(tx.connection, now(), user_id=user_id):
+            await self.end(tx, held.slug, user_id)
+            await ask_space(tx, self._work, picture, held.slug)
+
+    async def check(self, tx: Transaction, user_id: str) -> None:
+        """Refuse a head who is no member."""
+        member = await find_member(tx.connection, user_id)
+        if member is None or not member.current:
+            raise Refused(
+                say(
+                    "{user} is not a member, so they cannot be head. Admit them first: `!member admit {user}`",
+                    user=user_id,
+                )
+            )
+
+    async def write(
+        self, tx: Transaction, slug: str, user_id: UserId, *, by: UserId, until: datetime | None = None
+    ) -> None:
+        """Write a mandate; nothing is checked and nothing asked for."""
+        values = {"slug": slug, "user_id": user_id, "office": "head", "since": now(), "until": until, "granted_by": by}
+        await tx.connection.execute(insert(mandate).values(values))
+
+    async def end(self, tx: Transaction, slug: str, user_id: UserId) -> None:
+        """Write the end of a mandate; nothing is asked for."""
+        await tx.connection.execute(
+            update(mandate)
+            .where(mandate.c.slug == slug, mandate.c.user_id == user_id, mandate.c.ended_at.is_(None))
+            .values(ended_at=now())
+        )

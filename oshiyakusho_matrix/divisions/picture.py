@@ -1,0 +1,165 @@
+"""The whole city hall, read from the records in one go: which rooms there should be, and what each should say.
+
+``Picture`` is immutable and answers for any room of it; the controller reads one for its room, ``rooms plan`` one for
+all, and one that is merged with the files but not saved.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oshiyakusho_matrix.core.clock import now
+from oshiyakusho_matrix.core.errors import Refused
+from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.core.text import fold, say
+from oshiyakusho_matrix.divisions.desired import Surroundings, alias_localpart, child_link, desired_room
+from oshiyakusho_matrix.divisions.domain import GROUP, HALL, Audience, Kind, Lifecycle, RoomRule
+from oshiyakusho_matrix.divisions.tables import Mandate, SpaceRecord, kinds, mandates, spaces
+from oshiyakusho_matrix.homeserver.interface import Content
+from oshiyakusho_matrix.reconcile.room_plan import DesiredRoom
+from oshiyakusho_matrix.roster.domain import ManagedRoom
+from oshiyakusho_matrix.roster.tables import current_among, managed_rooms, members
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The records of the city hall at one moment. ``rooms`` is the register, by alias localpart."""
+
+    server_name: str
+    bot: UserId
+    kinds: Mapping[str, Kind]
+    records: Mapping[str, SpaceRecord]
+    rooms: Mapping[str, ManagedRoom]
+    mandates: Mapping[str, Sequence[Mandate]]
+    secretariat: Sequence[UserId]
+
+    @property
+    def hall(self) -> SpaceRecord | None:
+        """Return the root space; None before anything was applied."""
+        return next((r for r in self.records.values() if r.space.parent is None), None)
+
+    def heads(self, slug: str) -> list[UserId]:
+        """Return who is head of a space now."""
+        return list(dict.fromkeys(held.user_id for held in self.mandates.get(slug, ())))
+
+    def next_change(self, slug: str) -> datetime | None:
+        """Return when the next mandate of a space lapses: its rooms are due again then."""
+        return min((held.until for held in self.mandates.get(slug, ()) if held.until is not None), default=None)
+
+    def rules(self, slug: str) -> Iterator[RoomRule]:
+        """Yield the rules of a space's rooms, its own first."""
+        kind = self.kinds[self.records[slug].space.kind]
+        yield kind.space
+        yield from kind.rooms
+
+    def localpart(self, slug: str, rule: RoomRule) -> str:
+        """Return the alias localpart of a room."""
+        return alias_localpart(self.kinds[self.records[slug].space.kind], slug, rule)
+
+    def register_of(self, slug: str) -> list[ManagedRoom]:
+        """Return what the register must list for a space."""
+        is_hall = self.records[slug].space.parent is None
+        return [
+            ManagedRoom(
+                alias_localpart=self.localpart(slug, rule),
+                owner=f"space:{slug}",
+                key=rule.key,
+                audience=rule.audience,
+                role=_role(rule, is_hall=is_hall),
+            )
+            for rule in self.rules(slug)
+        ]
+
+    def room_id(self, slug: str, key: str = "") -> RoomId | None:
+        """Return the id of a room, if it is on record."""
+        for rule in self.rules(slug):
+            if rule.key == key and (row := self.rooms.get(self.localpart(slug, rule))):
+                return row.room_id
+        return None
+
+    def find(self, localpart: str) -> tuple[SpaceRecord, RoomRule] | None:
+        """Return the space and the rule of a room of the register; None for one that no kind wants any more."""
+        row = self.rooms.get(localpart)
+        if row is None:
+            return None
+        slug = row.owner.removeprefix("space:")
+        record = self.records.get(slug)
+        if record is None or record.space.kind not in self.kinds:
+            return None
+        return next(((record, rule) for rule in self.rules(slug) if rule.key == row.key), None)
+
+    def children(self, slug: str) -> dict[RoomId, Content]:
+        """Return the child links of a space: its rooms, then the active spaces below it."""
+        links: dict[RoomId, Content] = {}
+        record = self.records[slug]
+        kind = self.kinds[record.space.kind]
+        for position, rule in enumerate(kind.rooms):
+            if (room_id := self.room_id(slug, rule.key)) is not None:
+                links[room_id] = child_link(record.space, rule, self.server_name, position)
+        for child in self.records.values():
+            active = child.lifecycle is Lifecycle.ACTIVE and child.space.kind in self.kinds
+            if child.space.parent == slug and active and (room_id := self.room_id(child.space.slug)) is not None:
+                rule = self.kinds[child.space.kind].space
+                links[room_id] = child_link(child.space, rule, self.server_name, 1000 + child.space.order)
+        return links
+
+    def desired(self, record: SpaceRecord, rule: RoomRule) -> DesiredRoom:
+        """Return a room as it should be. ValueError while what it is restricted to does not exist."""
+        slug = record.space.slug
+        hall = self.hall
+        around = Surroundings(
+            server_name=self.server_name,
+            bot=self.bot,
+            hall_id=self.room_id(hall.space.slug) if hall else None,
+            space_id=self.room_id(slug),
+        )
+        staff = self.secretariat if record.space.parent is None else self.heads(slug)
+        return desired_room(
+            record.space,
+            self.kinds[record.space.kind],
+            rule,
+            around,
+            staff=staff,
+            lifecycle=record.lifecycle,
+            children={} if rule.key else self.children(slug),
+        )
+
+
+def _role(rule: RoomRule, *, is_hall: bool) -> str:
+    if is_hall and not rule.key:
+        return "hall"
+    return "office" if rule.audience is Audience.SECRETARIAT else ""
+
+
+async def take_picture(connection: AsyncConnection, *, server_name: str, bot: UserId) -> Picture:
+    """Read the records."""
+    by_space: dict[str, list[Mandate]] = {}
+    held_now = await mandates(connection, now())
+    current = await current_among(connection, {held.user_id for held in held_now})
+    for held in held_now:
+        if held.user_id in current:
+            by_space.setdefault(held.slug, []).append(held)
+    return Picture(
+        server_name=server_name,
+        bot=bot,
+        kinds=await kinds(connection),
+        records=await spaces(connection),
+        rooms={r.alias_localpart: r for r in await managed_rooms(connection)},
+        mandates=by_space,
+        secretariat=[m.user_id for m in await members(connection, secretariat=True)],
+    )
+
+
+def find_division(picture: Picture, slug: str) -> SpaceRecord:
+    """Return a division or a circle by its short name or its full one; Refused if there is none of that name."""
+    named = [
+        r
+        for r in picture.records.values()
+        if fold(slug) in (r.space.slug, fold(r.space.name.ja), fold(r.space.name.en))
+    ]
+    found = [r for r in named if r.space.kind not in (HALL, GROUP)]
+    if not found:
+        raise Refused(say("There is no division {slug}. `!division list` shows them all.", slug=slug))
+    return found[0]

@@ -1,0 +1,140 @@
+"""Use cases of the city hall: apply the files; make, change, archive a division.
+
+Each changes records and asks for the rooms concerned; controllers do the rest.
+"""
+
+from dataclasses import replace
+
+from sqlalchemy import delete, insert, update
+
+from oshiyakusho_matrix.core.clock import now
+from oshiyakusho_matrix.core.errors import Refused
+from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.divisions.asking import ask_everything, ask_space
+from oshiyakusho_matrix.divisions.domain import DIVISION, GROUP, Declaration, Lifecycle, Names, Space
+from oshiyakusho_matrix.divisions.heads import Heads
+from oshiyakusho_matrix.divisions.merge import HeadChange, Merged, merge
+from oshiyakusho_matrix.divisions.picture import Picture, find_division, take_picture
+from oshiyakusho_matrix.divisions.tables import SpaceRecord, kind_to_json, space, space_kind, space_to_row
+from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
+from oshiyakusho_matrix.roster.events import Happened, MemberRemoved
+from oshiyakusho_matrix.roster.service import register_rooms
+from oshiyakusho_matrix.store.unit_of_work import Transaction
+
+
+class CityHall:
+    """The declared and the living city hall."""
+
+    def __init__(self, *, work: Work, heads: Heads, server_name: str, bot: UserId) -> None:
+        self._work = work
+        self._heads = heads
+        self.server_name = server_name
+        self._bot = bot
+
+    async def picture(self, tx: Transaction) -> Picture:
+        """Return the records as this transaction sees them."""
+        return await take_picture(tx.connection, server_name=self.server_name, bot=self._bot)
+
+    async def apply(self, tx: Transaction, declaration: Declaration, *, by: UserId) -> tuple[Merged, list[WorkKey]]:
+        """Merge the files into the records and ask for every room. Refused if a head named in the files is no member.
+
+        Returns what changed on record, and the keys that were asked for.
+        """
+        before = await self.picture(tx)
+        merged = merge(declaration, before.kinds, before.records)
+        for key in merged.kinds_changed:
+            await tx.connection.execute(delete(space_kind).where(space_kind.c.key == key))
+            content = kind_to_json(merged.kinds[key])
+            await tx.connection.execute(insert(space_kind).values(key=key, content=content))
+        for changed in merged.changes:
+            await self._save(tx, changed.after, new=changed.before is None)
+        for change in merged.heads:
+            await self._change_head(tx, change, by=by)
+        picture = await self.picture(tx)
+        await register_rooms(tx, [room for slug in picture.records for room in picture.register_of(slug)])
+        return merged, await ask_everything(tx, self._work, await self.picture(tx))
+
+    async def create(self, tx: Transaction, *, slug: str, group: str, name: Names, purpose: Names) -> list[WorkKey]:
+        """Make a division. Refused if the slug was ever used, its addresses are taken, or there is no such group."""
+        picture = await self.picture(tx)
+        if slug in picture.records:
+            taken = picture.records[slug].space.name.ja
+            raise Refused(
+                say("The short name {slug} belongs to {name} already. Choose another one.", slug=slug, name=taken)
+            )
+        _check_group(picture, group)
+        last = max((r.space.order for r in picture.records.values() if r.space.parent == group), default=0)
+        record = SpaceRecord(
+            Space(slug=slug, kind=DIVISION, parent=group, name=name, purpose=purpose, order=last + 1),
+            Lifecycle.ACTIVE,
+            None,
+        )
+        rooms = replace(picture, records={**picture.records, slug: record}).register_of(slug)
+        clash = next((r.alias_localpart for r in rooms if r.alias_localpart in picture.rooms), None)
+        if clash is not None:
+            raise Refused(say("The address #{alias} is taken by another room. Choose another short name.", alias=clash))
+        await self._save(tx, record, new=True)
+        await register_rooms(tx, rooms)
+        return await ask_space(tx, self._work, await self.picture(tx), slug)
+
+    async def edit(
+        self, tx: Transaction, slug: str, *, name: Names, purpose: Names, group: str | None
+    ) -> list[WorkKey]:
+        """Change what is given (an empty name or purpose keeps the old one). Refused if nothing would change."""
+        picture = await self.picture(tx)
+        record = find_division(picture, slug)
+        before = record.space
+        if group is not None:
+            _check_group(picture, group)
+        after = replace(
+            before,
+            name=Names(name.ja or before.name.ja, name.en or before.name.en),
+            purpose=Names(purpose.ja or before.purpose.ja, purpose.en or before.purpose.en),
+            parent=group or before.parent,
+        )
+        if after == before:
+            raise Refused(say("Nothing would change. Say what: `--name`, `--name-en`, `--purpose` or `--group`."))
+        await self._save(tx, replace(record, space=after), new=False)
+        # Asked for before and after: if it moved, the old group drops its link too.
+        keys = await ask_space(tx, self._work, picture, slug)
+        return sorted({*keys, *await ask_space(tx, self._work, await self.picture(tx), slug)})
+
+    async def set_lifecycle(self, tx: Transaction, slug: str, lifecycle: Lifecycle) -> list[WorkKey]:
+        """Archive a division, or open an archived one again. Refused if it is in that state."""
+        record = find_division(await self.picture(tx), slug)
+        if record.lifecycle is lifecycle:
+            state = say("archived") if lifecycle is Lifecycle.ARCHIVED else say("active")
+            raise Refused(say("{name} is {state} already.", name=record.space.name.ja, state=state))
+        await self._save(tx, replace(record, lifecycle=lifecycle), new=False)
+        return await ask_space(tx, self._work, await self.picture(tx), slug)
+
+    async def on_roster(self, tx: Transaction, happened: Happened) -> None:
+        """End the mandates of whoever is removed; keep the power levels of the hall true to the secretariat."""
+        picture = await self.picture(tx)
+        if isinstance(happened, MemberRemoved):
+            await self._heads.end_all(tx, picture, happened.user_id)
+        if happened.secretariat and picture.hall is not None:
+            await ask_space(tx, self._work, picture, picture.hall.space.slug)
+
+    async def _change_head(self, tx: Transaction, change: HeadChange, *, by: UserId) -> None:
+        user_id = UserId(change.user_id)
+        if change.appointed:
+            await self._heads.check(tx, user_id)
+            await self._heads.write(tx, change.slug, user_id, by=by)
+        else:
+            await self._heads.end(tx, change.slug, user_id)
+
+    async def _save(self, tx: Transaction, record: SpaceRecord, *, new: bool) -> None:
+        values = space_to_row(record, now())
+        if new:
+            await tx.connection.execute(insert(space).values(values))
+        else:
+            await tx.connection.execute(update(space).where(space.c.slug == record.space.slug).values(values))
+
+
+def _check_group(picture: Picture, group: str) -> None:
+    record = picture.records.get(group)
+    if record is None or record.space.kind != GROUP:
+        groups = "、".join(s for s, r in picture.records.items() if r.space.kind == GROUP)
+        raise Refused(say("There is no group {group}. The groups are: {groups}", group=group, groups=groups))

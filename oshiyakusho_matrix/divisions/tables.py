@@ -1,0 +1,180 @@
+"""Tables of the city hall as it was applied and changed since, and the mapping of their rows. Names are for ever."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, Integer, Row, String, Table, Text, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.divisions.domain import (
+    Allow,
+    Audience,
+    JoinRule,
+    Kind,
+    Lifecycle,
+    Names,
+    Posting,
+    RoomRule,
+    Space,
+)
+from oshiyakusho_matrix.store.metadata import Moment, metadata
+
+space_kind = Table(
+    "space_kind",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("content", JSON, nullable=False),
+)
+
+space = Table(
+    "space",
+    metadata,
+    Column("slug", String(64), primary_key=True),
+    Column("kind", String(64), nullable=False),
+    Column("parent", String(64), nullable=True),
+    Column("name_ja", String(255), nullable=False),
+    Column("name_en", String(255), nullable=False),
+    Column("purpose_ja", Text, nullable=False),
+    Column("purpose_en", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("lifecycle", String(16), nullable=False),
+    # What the files said when they were last applied; empty for a space that was made by command.
+    Column("declared", JSON, nullable=True),
+    Column("changed_at", Moment, nullable=False),
+)
+
+#: 辞令: who is head or deputy of a space, from when until when.
+mandate = Table(
+    "mandate",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("slug", String(64), nullable=False, index=True),
+    Column("user_id", String(255), nullable=False, index=True),
+    Column("office", String(16), nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("until", Moment, nullable=True),
+    Column("ended_at", Moment, nullable=True),
+    Column("granted_by", String(255), nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceRecord:
+    """A space as it is on record. ``declared`` is what the files said last, None if it was made by command."""
+
+    space: Space
+    lifecycle: Lifecycle
+    declared: Space | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """Who holds an office (``head`` or ``deputy``) in a space. ``until`` is None for no end."""
+
+    slug: str
+    user_id: UserId
+    office: str
+    since: datetime
+    until: datetime | None
+
+
+def kind_to_json(kind: Kind) -> dict[str, Any]:
+    """Return a kind as JSON values."""
+    return asdict(kind)
+
+
+def _rule(data: Mapping[str, Any]) -> RoomRule:
+    return RoomRule(
+        **{
+            **data,
+            "name": Names(**data["name"]),
+            "topic": Names(**data["topic"]),
+            "join_rule": JoinRule(data["join_rule"]),
+            "allow": Allow(data["allow"]),
+            "audience": Audience(data["audience"]),
+            "posting": Posting(data["posting"]),
+        }
+    )
+
+
+def kind_from_json(data: Mapping[str, Any]) -> Kind:
+    """Read a kind back."""
+    return Kind(data["key"], data["alias"], _rule(data["space"]), tuple(_rule(r) for r in data["rooms"]))
+
+
+def space_from_json(data: Mapping[str, Any]) -> Space:
+    """Read a declared space back."""
+    return Space(
+        **{
+            **data,
+            "name": Names(**data["name"]),
+            "purpose": Names(**data["purpose"]),
+            "heads": tuple(data["heads"]),
+        }
+    )
+
+
+def space_to_row(record: SpaceRecord, changed_at: datetime) -> dict[str, Any]:
+    """Return the column values of a record."""
+    s = record.space
+    return {
+        "slug": s.slug,
+        "kind": s.kind,
+        "parent": s.parent,
+        "name_ja": s.name.ja,
+        "name_en": s.name.en,
+        "purpose_ja": s.purpose.ja,
+        "purpose_en": s.purpose.en,
+        "position": s.order,
+        "lifecycle": record.lifecycle,
+        "declared": asdict(record.declared) if record.declared else None,
+        "changed_at": changed_at,
+    }
+
+
+def _record(row: Row[Any]) -> SpaceRecord:
+    declared = space_from_json(row.declared) if row.declared else None
+    one = Space(
+        slug=row.slug,
+        kind=row.kind,
+        parent=row.parent,
+        name=Names(row.name_ja, row.name_en),
+        purpose=Names(row.purpose_ja, row.purpose_en),
+        order=row.position,
+        heads=declared.heads if declared else (),
+    )
+    return SpaceRecord(one, Lifecycle(row.lifecycle), declared)
+
+
+async def spaces(connection: AsyncConnection) -> dict[str, SpaceRecord]:
+    """Return every space on record, archived ones too, by slug."""
+    rows = await connection.execute(select(space).order_by(space.c.position, space.c.slug))
+    return {row.slug: _record(row) for row in rows}
+
+
+async def kinds(connection: AsyncConnection) -> dict[str, Kind]:
+    """Return the kinds that were applied last."""
+    return {row.key: kind_from_json(row.content) for row in await connection.execute(select(space_kind))}
+
+
+async def mandates(
+    connection: AsyncConnection, at: datetime, *, slug: str | None = None, user_id: str | None = None
+) -> Sequence[Mandate]:
+    """Return the mandates in force at a moment."""
+    query = (
+        select(mandate)
+        .where(mandate.c.ended_at.is_(None), mandate.c.since <= at)
+        .where((mandate.c.until.is_(None)) | (mandate.c.until > at))
+        .order_by(mandate.c.id)
+    )
+    if slug is not None:
+        query = query.where(mandate.c.slug == slug)
+    if user_id is not None:
+        query = query.where(mandate.c.user_id == user_id)
+    return [
+        Mandate(row.slug, UserId(row.user_id), row.office, row.since, row.until)
+        for row in await connection.execute(query)
+    ]

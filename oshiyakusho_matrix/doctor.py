@@ -1,0 +1,149 @@
+"""Examines an installation: what is set, what is stored, what the homeserver says, and how to mend what is wrong.
+
+``cli.py`` calls ``examine`` for ``doctor`` with the instruments that it has built, and prints what comes back. Nothing
+is changed. What cannot be looked at because something before it failed is left out.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from oshiyakusho_matrix import doctor_homeserver as matrix
+from oshiyakusho_matrix.core.errors import CityHallError, Misconfigured
+from oshiyakusho_matrix.core.ids import RoomAlias, RoomId
+from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.divisions.catalogue import load_declaration
+from oshiyakusho_matrix.doctor_findings import Examination, Verdict, failed, fine, reason_of, warning
+from oshiyakusho_matrix.doctor_limits import InForce, limits_in_force
+from oshiyakusho_matrix.homeserver.interface import DoctorHomeserver, Operations, RoomReader
+from oshiyakusho_matrix.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruments:
+    """What the doctor looks with.
+
+    ``database`` opens it, checks that its revision fits the code and returns the revision, None if it is empty
+    (``Misconfigured`` or ``Temporary`` if it does not fit). ``managed_rooms`` lists the rooms that the records know.
+    ``routes`` are those of the application service API; only the ping among them is served, and only if the service
+    is not running. ``homeserver_config`` is the path of homeserver.yaml, if the operator gave it.
+    """
+
+    operations: Operations
+    reader: RoomReader
+    homeserver: DoctorHomeserver
+    database: Callable[[], Awaitable[str | None]]
+    managed_rooms: Callable[[], Awaitable[Sequence[tuple[RoomAlias, RoomId]]]]
+    routes: Sequence[web.AbstractRouteDef]
+    homeserver_config: Path | None = None
+
+
+async def examine(settings: Settings, instruments: Instruments) -> list[Examination]:
+    """Look at everything that can be looked at, from the inside outwards."""
+    found = check_settings(settings)
+    rooms, wanted = check_rooms(settings)
+    database, has_tables = await check_database(instruments.database)
+    found += [rooms, database]
+    if instruments.homeserver_config is not None:
+        found += check_limits(instruments.homeserver_config)
+    reachable = await matrix.check_versions(settings, instruments.operations)
+    found.append(reachable)
+    if reachable.verdict is Verdict.FAILED:
+        return found
+    found.append(await matrix.check_clock(instruments.homeserver))
+    token = await matrix.check_token(settings, instruments.operations)
+    found.append(token)
+    if token.verdict is Verdict.FAILED:
+        return found
+    found.append(await matrix.check_way_back(settings, instruments.operations, instruments.routes))
+    found.append(await matrix.check_exemption(instruments.homeserver))
+    if wanted:
+        found.append(await matrix.check_room_versions(instruments.homeserver, wanted))
+    if database.verdict is not Verdict.FAILED:
+        found += await _check_power(settings, instruments, has_tables)
+    return found
+
+
+def check_settings(settings: Settings) -> list[Examination]:
+    """The settings were read, so they are valid; what remains is who else can read them."""
+    return [
+        fine("settings", say("{file} is valid.", file=str(settings.config))),
+        *(
+            warning(
+                "settings",
+                say("{file} holds secrets, and every account of this machine may read it.", file=str(file)),
+                say("Run `chmod o= {file}`.", file=str(file)),
+            )
+            for file in settings.open_files
+        ),
+    ]
+
+
+def check_rooms(settings: Settings) -> tuple[Examination, frozenset[str]]:
+    """Is the declared city hall valid? Also returns the room versions that it uses."""
+    try:
+        declaration = load_declaration(settings.rooms)
+    except Misconfigured as error:
+        mend = say("Correct the files; `rooms check` lists every mistake with its line.")
+        return failed("rooms", reason_of(error), mend), frozenset()
+    kinds = declaration.kinds.values()
+    wanted = frozenset(rule.room_version for kind in kinds for rule in (kind.space, *kind.rooms))
+    return fine("rooms", say("The city hall declares {count} spaces.", count=len(declaration.spaces))), wanted
+
+
+async def check_database(database: Callable[[], Awaitable[str | None]]) -> tuple[Examination, bool]:
+    """Can the database be opened, and does it fit the code? Also returns whether there are tables to read."""
+    try:
+        revision = await database()
+    except CityHallError as error:
+        mend = say("Look whether the database runs and whether database_url leads to it; then run `db upgrade`.")
+        return failed("database", reason_of(error), mend), False
+    if revision is None:
+        return fine("database", say("The database is empty; the first start sets it up.")), False
+    return fine("database", say("The database is at revision {revision}.", revision=revision)), True
+
+
+def check_limits(homeserver_config: Path) -> list[Examination]:
+    """Which rate limits hold for members, and where will they suffer?"""
+    try:
+        return [_limit(limit) for limit in limits_in_force(homeserver_config)]
+    except Misconfigured as error:
+        return [failed("limits", reason_of(error), say("Give --homeserver-config the path of homeserver.yaml."))]
+
+
+def _limit(found: InForce) -> Examination:
+    limit = found.limit
+    name = f"limit:{limit.key}"
+    values = {"limit": limit.key, "rate": f"{found.per_second:g}", "burst": f"{found.burst:g}"}
+    if not found.hurts:
+        return fine(name, say("{limit}: {rate} per second, {burst} at once.", **values))
+    minutes = f"{found.seconds / 60:.0f}" if found.seconds != float("inf") else "∞"
+    rate, burst = limit.better
+    return warning(
+        name,
+        say(
+            "{limit}: {rate} per second, {burst} at once. So {what} takes {minutes} minutes.",
+            what=limit.meaning,
+            minutes=minutes,
+            **values,
+        ),
+        say(
+            "Set {limit} in homeserver.yaml to per_second: {rate}, burst_count: {burst}, and restart the homeserver.",
+            limit=limit.key,
+            rate=f"{rate:g}",
+            burst=burst,
+        ),
+    )
+
+
+async def _check_power(settings: Settings, instruments: Instruments, has_tables: bool) -> list[Examination]:
+    try:
+        rooms = await instruments.managed_rooms() if has_tables else ()
+    except CityHallError as error:
+        return [failed("power", reason_of(error), say("Run doctor again."))]
+    if not rooms:
+        mend = say("Run `rooms apply`, or start the service.")
+        return [warning("power", say("No room has been made yet."), mend)]
+    return await matrix.check_power(instruments.reader, settings.bot, rooms)

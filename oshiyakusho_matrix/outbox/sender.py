@@ -1,0 +1,207 @@
+"""Sends what lies in the outbox: in the order of each room, each message under the transaction id it was born with.
+
+A repeat under the same id is the same message, so a crash or a lost answer makes no double. That holds while the
+homeserver remembers the id, which is about a day: what was tried before and is older than 20 hours is not tried again
+but parked, for a human to look.
+"""
+
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, delete, update
+
+from oshiyakusho_matrix.core.clock import now as clock_now
+from oshiyakusho_matrix.core.errors import Permanent, Temporary
+from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId
+from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.core.worker import Batch, Job, Worker, backoff, frames
+from oshiyakusho_matrix.homeserver.interface import Messenger
+from oshiyakusho_matrix.outbox.tables import SECRETARIAT, lanes, outbox_message
+from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
+from oshiyakusho_matrix.store.lanes import RowState
+from oshiyakusho_matrix.store.unit_of_work import Store
+
+logger = structlog.get_logger(__name__)
+
+#: Where an address (a room id, or ``SECRETARIAT``) is now; None while there is no such room yet.
+ResolveAddress = Callable[[str], Awaitable[RoomId | None]]
+
+#: A message that fails this often for no passing reason is parked.
+MOST_FAILURES = 5
+#: How long a repeat is safe. Synapse forgets transaction ids after 24 hours at the earliest.
+REMEMBERED = timedelta(hours=20)
+#: How often to look whether a missing room is there, if nobody wakes us.
+_LOOK_FOR_ROOM = timedelta(seconds=30)
+_TURN = 20
+
+
+class OutboxSender:
+    """``run`` sends until ``stop``; ``wake`` has it look at once (also when the secretariat's room was made)."""
+
+    def __init__(
+        self,
+        store: Store,
+        messenger: Messenger,
+        resolve_address: ResolveAddress,
+        outbox: DatabaseOutbox,
+        *,
+        hands: int = 8,
+        now: Callable[[], datetime] = clock_now,
+    ) -> None:
+        self._store = store
+        self._messenger = messenger
+        self._resolve = resolve_address
+        self._outbox = outbox
+        self._now = now
+        self._stopping = False
+        self._worker = Worker("outbox", self, hands=hands, now=now)
+        self.wake = self._worker.wake
+        outbox.wakes(self.wake)
+
+    async def run(self) -> None:
+        """Send until ``stop()``."""
+        await self._worker.run()
+
+    async def stop(self, grace: timedelta = timedelta(seconds=5)) -> None:
+        """Finish what is being sent, within ``grace``; the rest goes out after the next start."""
+        self._stopping = True
+        await self._worker.stop(grace)
+
+    async def idle(self) -> None:
+        """Wait until everything that can be sent now has been sent."""
+        await self._worker.idle()
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many messages are pending and parked."""
+        async with self._store.reading() as connection:
+            return await lanes.counts(connection)
+
+    async def trim(self, before: datetime) -> int:
+        """Forget messages that were sent ``before``; return how many."""
+        async with self._store.transaction() as tx:
+            gone = await tx.connection.execute(
+                delete(outbox_message).where(outbox_message.c.state == RowState.SENT, outbox_message.c.sent_at < before)
+            )
+        return gone.rowcount
+
+    async def take(self, busy: frozenset[Hashable], limit: int) -> Batch:
+        """Find rooms to which something is to be said. For the worker."""
+        async with self._store.reading() as connection:
+            heads = await lanes.heads(connection, busy=busy, limit=limit + 2)
+        present, due, later = self._now(), list[Job](), list[datetime]()
+        for address, due_at in heads:
+            if due_at > present:
+                later.append(due_at)
+            elif (room_id := await self._where(address)) is None:
+                later.append(present + _LOOK_FOR_ROOM)
+            else:
+                due.append(Job(address, partial(self._send_all, address, room_id)))
+        return Batch(due[:limit], min(later, default=None))
+
+    async def _where(self, address: str) -> RoomId | None:
+        if address != SECRETARIAT:
+            return RoomId(address)
+        try:
+            return await self._resolve(address)
+        except Temporary as error:
+            logger.info("the room of an address is not known now", address=address, reason=error.reason)
+            return None
+
+    async def _send_all(self, address: str, room_id: RoomId) -> None:
+        present = self._now()
+        async with self._store.transaction() as tx:
+            rows = await lanes.pending(tx.connection, address, limit=_TURN)
+            untried = [row.id for row in rows if row.first_attempt_at is None]
+            # Before sending, not after: a crash in between must leave a trace.
+            await tx.connection.execute(
+                update(outbox_message).where(outbox_message.c.id.in_(untried)).values(first_attempt_at=present)
+            )
+        for number, row in enumerate(rows):
+            if self._stopping:
+                await self._unmark(rows[number:])
+                break
+            if not await self._send(row, room_id):
+                await self._unmark(rows[number + 1 :])
+                break
+
+    async def _unmark(self, rows: Sequence[Row[Any]]) -> None:
+        """Those that have not been tried after all get no first attempt: their day has not begun."""
+        untried = [row.id for row in rows if row.first_attempt_at is None]
+        if untried:
+            async with self._store.transaction() as tx:
+                await tx.connection.execute(
+                    update(outbox_message).where(outbox_message.c.id.in_(untried)).values(first_attempt_at=None)
+                )
+
+    async def _send(self, row: Row[Any], room_id: RoomId) -> bool:
+        """Send one message; False if its room has to wait."""
+        if row.first_attempt_at is not None and self._now() - row.first_attempt_at > REMEMBERED:
+            await self._park(row, "it was tried before and the homeserver may have forgotten that, so it could double")
+            return True
+        sender = UserId(row.sender) if row.sender else None
+        try:
+            event_id = await self._messenger.send_event(
+                room_id, row.event_type, row.content, transaction_id=row.transaction_id, sender=sender
+            )
+        except Temporary as error:
+            await self._postpone(row, error.reason, failures=row.failures, retry_after=error.retry_after)
+            return False
+        except Permanent as error:
+            await self._park(row, error.reason)
+            return True
+        except Exception as error:  # noqa: BLE001 - a bug must not silence the house: tried again, then parked
+            logger.error("a message failed", message=row.id, at=frames(error))  # noqa: TRY400 - see frames
+            if row.failures + 1 < MOST_FAILURES:
+                await self._postpone(row, type(error).__name__, failures=row.failures + 1)
+                return False
+            await self._park(row, type(error).__name__)
+            return True
+        await self._mark_sent(row, event_id)
+        return True
+
+    async def _mark_sent(self, row: Row[Any], event_id: EventId) -> None:
+        async with self._store.transaction() as tx:
+            await tx.connection.execute(
+                update(outbox_message)
+                .where(outbox_message.c.id == row.id, outbox_message.c.state == RowState.PENDING)
+                .values(state=RowState.SENT, event_id=event_id, sent_at=self._now(), last_error=None)
+            )
+
+    async def _postpone(
+        self, row: Row[Any], reason: str, *, failures: int, retry_after: timedelta | None = None
+    ) -> None:
+        values = {
+            "attempts": row.attempts + 1,
+            "failures": failures,
+            "due_at": self._now() + backoff(row.attempts + 1, retry_after),
+            "last_error": reason,
+        }
+        if retry_after is not None:
+            # "Not now" is a known outcome: nothing was sent, so the day of the transaction id has not begun.
+            values["first_attempt_at"] = row.first_attempt_at
+        async with self._store.transaction() as tx:
+            await tx.connection.execute(update(outbox_message).where(outbox_message.c.id == row.id).values(values))
+        logger.info("a message waits", message=row.id, reason=reason, until=values["due_at"].isoformat())
+
+    async def _park(self, row: Row[Any], reason: str) -> None:
+        logger.warning("a message is parked", message=row.id, reason=reason)
+        async with self._store.transaction() as tx:
+            parked = await tx.connection.execute(
+                update(outbox_message)
+                .where(outbox_message.c.id == row.id, outbox_message.c.state == RowState.PENDING)
+                .values(state=RowState.PARKED, attempts=row.attempts + 1, last_error=reason)
+            )
+            # A message that 事務局室 refused is not answered with another one to 事務局室.
+            if parked.rowcount and row.address != SECRETARIAT:
+                await self._outbox.tell_secretariat(
+                    tx,
+                    say(
+                        "I could not deliver message no. {number} to the room {room} and have put it aside: {reason}",
+                        number=row.id,
+                        room=row.address,
+                        reason=reason,
+                    ),
+                )

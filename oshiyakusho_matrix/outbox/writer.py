@@ -1,0 +1,83 @@
+"""Writes to the outbox: the one way in which anything is said, in the commit of whatever is its reason.
+
+Implements ``interface.Outbox`` for everybody else. The language is settled here, so what lies in the outbox is what
+will be sent, whatever becomes of the catalogue meanwhile.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert
+
+from oshiyakusho_matrix.core.clock import now as clock_now
+from oshiyakusho_matrix.core.text import Text
+from oshiyakusho_matrix.outbox.interface import ReplyTo
+from oshiyakusho_matrix.outbox.render import Renderer
+from oshiyakusho_matrix.outbox.tables import SECRETARIAT, outbox_message
+from oshiyakusho_matrix.store.lanes import RowState
+from oshiyakusho_matrix.store.unit_of_work import Transaction
+
+
+class DatabaseOutbox:
+    """Keeps messages in the database; ``wake`` (of the sender) is called after each commit that holds one."""
+
+    def __init__(self, renderer: Renderer, *, now: Callable[[], datetime] = clock_now) -> None:
+        self._renderer = renderer
+        self._now = now
+        self._wake: Callable[[], None] | None = None
+
+    def wakes(self, wake: Callable[[], None]) -> None:
+        """Say whom to wake when there is something to send."""
+        self._wake = wake
+
+    async def reply(self, tx: Transaction, to: ReplyTo, text: Text, *, extra: Mapping[str, Any] | None = None) -> None:
+        """See ``Outbox.reply``. An ``m.notice``: answers of a bot call nobody."""
+        relation: dict[str, Any] = {"m.in_reply_to": {"event_id": to.event_id}}
+        if to.thread_root is not None:
+            relation |= {"rel_type": "m.thread", "event_id": to.thread_root, "is_falling_back": True}
+        content = self._content(text, to.language, msgtype="m.notice") | {"m.relates_to": relation}
+        for key, value in (extra or {}).items():
+            if key.startswith("m.") or "." not in key:
+                raise ValueError(f"{key} is not a namespaced key of ours")
+            content[key] = value
+        await self._keep(tx, to.room_id, content)
+
+    async def post(
+        self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja", notify: str | None = None
+    ) -> None:
+        """See ``Outbox.post``. Only ``m.text`` with ``m.mentions`` makes somebody's telephone ring."""
+        if notify is None:
+            content = self._content(text, language, msgtype="m.notice")
+        else:
+            content = self._content(text, language, msgtype="m.text", mentions={"user_ids": [notify]})
+        await self._keep(tx, room_id, content)
+
+    async def tell_secretariat(self, tx: Transaction, text: Text) -> None:
+        """See ``Outbox.tell_secretariat``. ``m.text``, so that whoever wants to hear of everything there can."""
+        await self._keep(tx, SECRETARIAT, self._content(text, "ja", msgtype="m.text"))
+
+    def _content(
+        self, text: Text, language: str, *, msgtype: str, mentions: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        # m.mentions is always there: without it clients look for names in the text and call the wrong people.
+        return {"msgtype": msgtype, **self._renderer.render(text, language).content(), "m.mentions": mentions or {}}
+
+    async def _keep(self, tx: Transaction, address: str, content: Mapping[str, Any]) -> None:
+        present = self._now()
+        await tx.connection.execute(
+            insert(outbox_message).values(
+                address=address,
+                event_type="m.room.message",
+                content=content,
+                transaction_id=f"och-{secrets.token_hex(12)}",
+                state=RowState.PENDING,
+                attempts=0,
+                failures=0,
+                due_at=present,
+                created_at=present,
+            )
+        )
+        if self._wake is not None:
+            tx.after_commit(self._wake)

@@ -1,0 +1,151 @@
+"""Answers that are owed until keys have been worked on, so that a reply reports the outcome, not the intention.
+
+A command promises (``FollowUps``); the controller loop tells what became of each key, in the commit that settles it.
+The promise queues a key of its own, due a few seconds later: the work queue is the clock that says "still at it".
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, delete, insert, select, update
+
+from oshiyakusho_matrix.core.clock import now as clock_now
+from oshiyakusho_matrix.core.ids import new_reference
+from oshiyakusho_matrix.core.text import Text, from_json, say, to_json
+from oshiyakusho_matrix.outbox.interface import Outbox, ReplyTo
+from oshiyakusho_matrix.reconcile.interface import Priority, Settled, WorkKey
+from oshiyakusho_matrix.reconcile.leases import Lease
+from oshiyakusho_matrix.reconcile.queue import WorkQueue
+from oshiyakusho_matrix.reconcile.tables import follow_up, follow_up_key, work
+from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+
+KIND = "follow_up"
+#: An answer that takes longer than this is announced.
+PATIENCE = timedelta(seconds=5)
+
+
+class DatabaseFollowUps:
+    """Implements ``reconcile.interface.FollowUps``; the other methods are for the controller loop."""
+
+    def __init__(self, queue: WorkQueue, outbox: Outbox, *, clock: Callable[[], datetime] = clock_now) -> None:
+        self._queue = queue
+        self._outbox = outbox
+        self._clock = clock
+
+    async def promise(self, tx: Transaction, *, to: ReplyTo, keys: Sequence[WorkKey], done: Text) -> None:
+        """Reply with ``done`` once every key has settled. Asks for the keys, so that each is run anew."""
+        if not keys:
+            await self._outbox.reply(tx, to, done)
+            return
+        number = new_reference()
+        await tx.connection.execute(
+            insert(follow_up).values(id=number, reply_to=asdict(to), done=to_json(done), created_at=self._clock())
+        )
+        positions = {key: position for position, key in reversed(list(enumerate(keys)))}
+        for key in sorted(positions):  # in one order for all, so that two promises never wait for each other's rows
+            await self._queue.ask(tx, key, priority=Priority.ASKED)
+            asked = await tx.connection.scalar(
+                select(work.c.asked).where(work.c.kind == key.kind, work.c.name == key.name)
+            )
+            await tx.connection.execute(
+                insert(follow_up_key).values(
+                    follow_up_id=number, kind=key.kind, name=key.name, position=positions[key], asked=asked, said=[]
+                )
+            )
+        await self._queue.ask(tx, WorkKey(KIND, number), due=self._clock() + PATIENCE, priority=Priority.ASKED)
+
+    async def settled(self, tx: Transaction, lease: Lease, said: Sequence[Text]) -> None:
+        """Note the outcome of a key; answer where it was the last one."""
+        for owed in await self._waiting_for(tx, lease):
+            values = {"settled": True, "said": [to_json(text) for text in said]}
+            await tx.connection.execute(update(follow_up_key).where(_names(owed.id, lease.key)).values(values))
+            await self._answer_if_complete(tx, owed)
+
+    async def trouble(self, tx: Transaction, lease: Lease, reason: str) -> None:
+        """Tell the askers, once, that a key has failed and is tried again."""
+        for owed in await self._waiting_for(tx, lease):
+            if owed.told_trouble:
+                continue
+            text = say(
+                "It has not worked yet and is tried again by itself; the outcome follows here. Reason: `{reason}`",
+                reason=reason,
+            )
+            await self._outbox.reply(tx, _reply_to(owed), text)
+            await self._note(tx, owed.id, told_trouble=True)
+
+    async def failed(self, tx: Transaction, lease: Lease, what: Text, reason: str) -> None:
+        """Tell the askers that a key was given up; what else they asked for goes on."""
+        for owed in await self._waiting_for(tx, lease):
+            text = say(
+                "This could not be done: {what}. Reason: `{reason}`. The secretariat has been told.",
+                what=what,
+                reason=reason,
+            )
+            await self._outbox.reply(tx, _reply_to(owed), text)
+            await tx.connection.execute(delete(follow_up_key).where(_names(owed.id, lease.key)))
+            await self._note(tx, owed.id, failed=True)
+            await self._answer_if_complete(tx, owed, failed=True)
+
+    async def _waiting_for(self, tx: Transaction, lease: Lease) -> Sequence[Row[Any]]:
+        """Return the answers that this run counts for, locked: two keys that settle at once must see each other."""
+        here = follow_up_key.c
+        waiting = select(here.follow_up_id).where(
+            here.kind == lease.key.kind, here.name == lease.key.name, here.asked <= lease.asked, ~here.settled
+        )
+        locked = select(follow_up).where(follow_up.c.id.in_(waiting)).order_by(follow_up.c.id).with_for_update()
+        return (await tx.connection.execute(locked)).all()
+
+    async def _answer_if_complete(self, tx: Transaction, owed: Row[Any], *, failed: bool = False) -> None:
+        mine = follow_up_key.c.follow_up_id == owed.id
+        keys = (await tx.connection.execute(select(follow_up_key).where(mine).order_by(follow_up_key.c.position))).all()
+        if not all(key.settled for key in keys):
+            return
+        said: list[Text] = []
+        for text in (from_json(raw) for key in keys for raw in key.said):
+            if text not in said:
+                said.append(text)
+        if not (failed or owed.failed):
+            done = from_json(owed.done)
+            await self._outbox.reply(tx, _reply_to(owed), Text(done.msgid, done.values, (*done.parts, *said)))
+        elif keys:
+            await self._outbox.reply(tx, _reply_to(owed), say("The rest has been done.", *said))
+        await tx.connection.execute(delete(follow_up_key).where(mine))
+        await tx.connection.execute(delete(follow_up).where(follow_up.c.id == owed.id))
+        await self._queue.drop(tx, WorkKey(KIND, owed.id))
+
+    async def _note(self, tx: Transaction, number: str, **values: bool) -> None:
+        await tx.connection.execute(update(follow_up).where(follow_up.c.id == number).values(**values))
+
+
+def _reply_to(owed: Row[Any]) -> ReplyTo:
+    return ReplyTo(**owed.reply_to)
+
+
+def _names(number: str, key: WorkKey) -> ColumnElement[bool]:
+    here = follow_up_key.c
+    return and_(here.follow_up_id == number, here.kind == key.kind, here.name == key.name)
+
+
+class FollowUpController:
+    """Serves ``follow_up:NUMBER``: says "still at it" to somebody who has not heard anything yet."""
+
+    kind = KIND
+
+    def __init__(self, store: Store, outbox: Outbox) -> None:
+        self._store = store
+        self._outbox = outbox
+
+    async def reconcile(self, name: str) -> Settled:
+        """Tell the asker that what they asked for is being worked on, unless they have heard something else since."""
+        async with self._store.transaction() as tx:
+            silent = and_(~follow_up.c.told_waiting, ~follow_up.c.told_trouble, ~follow_up.c.failed)
+            owed = (
+                await tx.connection.execute(select(follow_up).where(follow_up.c.id == name, silent).with_for_update())
+            ).one_or_none()
+            if owed is not None:
+                text = say("I have taken this on and am working on it; the outcome follows here.")
+                await self._outbox.reply(tx, _reply_to(owed), text)
+                await tx.connection.execute(update(follow_up).where(follow_up.c.id == name).values(told_waiting=True))
+        return Settled()

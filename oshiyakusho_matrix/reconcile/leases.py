@@ -1,0 +1,51 @@
+"""What the work queue hands out: leases on keys, and counts. Made by ``queue``, read by the loop and by commands."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from oshiyakusho_matrix.core.errors import CityHallError
+from oshiyakusho_matrix.reconcile.interface import WorkKey
+
+
+class LeaseLost(CityHallError):
+    """The lease ran out and somebody else has the key: what was about to be written is theirs to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on ``key`` for a while.
+
+    ``asked`` is the latest request that the run answers. ``told``: 事務局室 has been told that the key fails.
+    """
+
+    key: WorkKey
+    token: str
+    asked: int
+    attempts: int
+    crashes: int
+    told: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedWork:
+    """A key that is not tried again until somebody asks for it."""
+
+    key: WorkKey
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many keys are due, in somebody's hands, waiting for another attempt, due later, parked."""
+
+    due: int = 0
+    leased: int = 0
+    retrying: int = 0
+    later: int = 0
+    parked: int = 0
+
+    @property
+    def busy(self) -> int:
+        """Keys whose outcome is still to come."""
+        return self.due + self.leased + self.retrying

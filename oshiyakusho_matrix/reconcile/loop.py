@@ -1,0 +1,199 @@
+"""Runs controllers on the keys of the work queue; whatever follows from a run is written in one commit.
+
+``app`` starts it beside the inbox and the outbox; the command line runs it for one ``rooms apply``. The worker of
+``core`` gives it sleep and hands; the queue gives it keys; ``policy`` says what follows from a failure. A run that is
+cut off (kill, power) leaves only a lease behind, which runs out.
+"""
+
+import asyncio
+import hashlib
+import traceback
+from collections.abc import Awaitable, Callable, Hashable, Iterable
+from datetime import datetime, timedelta
+from functools import partial
+from random import Random, SystemRandom
+
+import structlog
+
+from oshiyakusho_matrix.core.clock import now as clock_now
+from oshiyakusho_matrix.core.errors import CityHallError, Temporary
+from oshiyakusho_matrix.core.worker import Batch, Job, Worker
+from oshiyakusho_matrix.outbox.interface import Outbox
+from oshiyakusho_matrix.reconcile import policy
+from oshiyakusho_matrix.reconcile.follow_ups import DatabaseFollowUps
+from oshiyakusho_matrix.reconcile.interface import Controller, Settled, WorkKey
+from oshiyakusho_matrix.reconcile.leases import Counts, Lease, LeaseLost
+from oshiyakusho_matrix.reconcile.queue import WorkQueue
+from oshiyakusho_matrix.reconcile.reports import Describe, Reports, describe_plainly
+from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+
+logger = structlog.get_logger(__name__)
+
+#: Other processes ask for keys and cannot wake us: look at least this often.
+LOOK_EVERY = timedelta(seconds=10)
+#: ... and where somebody waits for them, this often.
+LOOK_EVERY_WAITING = timedelta(seconds=1)
+#: A run that takes longer hangs; it is cut off and tried again.
+LONGEST_RUN = timedelta(minutes=10)
+#: The commit after a run is tried this often: a deadlock or a restart of the database is soon over.
+COMMIT_TRIES = 4
+
+
+class ControllerLoop:
+    """Works off the kinds of key that ``controllers`` serve, ``concurrency`` at once, highest priority first."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        queue: WorkQueue,
+        controllers: Iterable[Controller],
+        follow_ups: DatabaseFollowUps,
+        outbox: Outbox,
+        describe: Describe = describe_plainly,
+        concurrency: int = 8,
+        clock: Callable[[], datetime] = clock_now,
+        random: Random | None = None,
+        longest_run: timedelta = LONGEST_RUN,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._controllers = {controller.kind: controller for controller in controllers}
+        self._follow_ups = follow_ups
+        self._reports = Reports(outbox, clock=clock, describe=describe)
+        self._random = random or SystemRandom()
+        self._longest_run = longest_run
+        self._in_hand: dict[WorkKey, Lease] = {}
+        self._ended = 0
+        self._turned = asyncio.Event()
+        self._worker = Worker("reconcile", self, hands=concurrency, look_every=LOOK_EVERY, now=clock)
+        queue.subscribe(self._worker.wake)
+
+    async def run(self) -> None:
+        """Work until ``stop()``. Cancelled without it, the keys in hand stay leased until their leases run out."""
+        await self._worker.run()
+
+    async def stop(self, grace: timedelta = timedelta(seconds=5)) -> None:
+        """Begin nothing more, wait up to ``grace`` for the runs in hand, cut off the rest and give their keys back."""
+        await self._worker.stop(grace)
+        async with self._store.transaction() as tx:
+            await self._queue.release(tx, self._in_hand.values())
+        self._in_hand.clear()
+
+    def wake(self) -> None:
+        """Look for due keys at once (the clock of a test was moved)."""
+        self._worker.wake()
+
+    async def idle(self) -> None:
+        """Wait until nothing is in hand and nothing is due; what waits for another attempt is not waited for."""
+        await self._worker.idle()
+
+    async def settle_all(self, timeout: timedelta, progress: Callable[[int, int], None] | None = None) -> Counts:
+        """Wait until no key is due, in hand or waiting for another attempt, or until ``timeout``; the loop must run.
+
+        ``progress`` gets how many runs have ended since, and that plus those to come. ``busy`` of the result is 0 if
+        all have settled. Keys that are due later by their own wish are not waited for.
+        """
+        before, kinds = self._ended, self._controllers.keys()
+        end = asyncio.get_running_loop().time() + timeout.total_seconds()
+        while True:
+            self._turned.clear()
+            counts = await self._queue.counts(kinds=kinds)
+            if progress is not None:
+                progress(self._ended - before, self._ended - before + counts.busy)
+            left = end - asyncio.get_running_loop().time()
+            if counts.busy == 0 or left <= 0:
+                return counts
+            await _within(min(left, LOOK_EVERY_WAITING.total_seconds()), self._turned.wait())
+
+    async def take(self, busy: frozenset[Hashable], limit: int) -> Batch:
+        """Lease what is due (for the worker)."""
+        kinds = self._controllers.keys()
+        mine = [key for key in busy if isinstance(key, WorkKey)]
+        leases = await self._queue.claim(limit, kinds=kinds, busy=mine)
+        self._in_hand |= {lease.key: lease for lease in leases}
+        next_due = await self._queue.next_due(kinds=kinds, busy=[*mine, *(lease.key for lease in leases)])
+        return Batch([Job(lease.key, partial(self._work, lease)) for lease in leases], next_due)
+
+    async def _work(self, lease: Lease) -> None:
+        """Run one key to its commit. Cut off by ``stop``, it stays in hand, to be given back."""
+        try:
+            settled = await self._attempt(lease)
+            await self._commit(partial(self._note_settled, lease, settled))
+        except LeaseLost:
+            logger.warning("a lease was lost", key=loggable(lease.key))
+        except Exception as error:  # noqa: BLE001 - every failure of a run is judged: tried again, or parked and told
+            await self._commit(partial(self._note_failed, lease, error))
+        self._in_hand.pop(lease.key, None)
+        self._ended += 1
+        self._turned.set()
+
+    async def _attempt(self, lease: Lease) -> Settled:
+        """Run the controller, holding the lease for as long as it takes."""
+        run = asyncio.ensure_future(self._controllers[lease.key.kind].reconcile(lease.key.name))
+        try:
+            async with asyncio.timeout(self._longest_run.total_seconds()) as limit:
+                while not (await asyncio.wait({run}, timeout=self._queue.lease_for.total_seconds() / 3))[0]:
+                    if not await self._queue.renew(lease):
+                        raise LeaseLost
+            return await run
+        except TimeoutError:
+            if limit.expired():
+                raise Temporary(f"it took longer than {self._longest_run}") from None
+            raise
+        finally:
+            if not run.done():
+                run.cancel()
+                await asyncio.wait({run})
+
+    async def _commit(self, write: Callable[[Transaction], Awaitable[None]]) -> None:
+        for attempt in range(1, COMMIT_TRIES + 1):
+            try:
+                async with self._store.transaction() as tx:
+                    await write(tx)
+            except LeaseLost:
+                logger.warning("a lease was lost before its run could be noted")
+            except Temporary:
+                if attempt == COMMIT_TRIES:
+                    raise
+                await asyncio.sleep(policy.backoff(attempt, self._random).total_seconds())
+                continue
+            return
+
+    async def _note_settled(self, lease: Lease, settled: Settled, tx: Transaction) -> None:
+        await self._queue.settle(tx, lease, settled)
+        await self._follow_ups.settled(tx, lease, settled.said)
+        await self._reports.recovered(tx, lease)
+
+    async def _note_failed(self, lease: Lease, error: Exception, tx: Transaction) -> None:
+        verdict = policy.judge(error, attempts=lease.attempts, crashes=lease.crashes, random=self._random)
+        log = logger.bind(key=loggable(lease.key), reason=verdict.reason, attempts=lease.attempts + 1)
+        if not isinstance(error, CityHallError):
+            # Where it happened, without the error's own words: they may quote what people wrote.
+            log.error("a controller failed unexpectedly", traceback="".join(traceback.format_tb(error.__traceback__)))
+        if verdict.delay is None:
+            if await self._queue.park(tx, lease, verdict.reason):
+                log.error("a key was parked")
+                await self._reports.parked(tx, lease.key, verdict.reason)
+                what = await self._reports.describe(tx, lease.key)
+                await self._follow_ups.failed(tx, lease, what, verdict.reason)
+            return
+        log.info("a key is tried again", delay=verdict.delay.total_seconds())
+        told = verdict.tell_secretariat and await self._reports.trouble(tx, lease, verdict.reason)
+        await self._queue.retry(tx, lease, reason=verdict.reason, delay=verdict.delay, bug=verdict.bug, told=told)
+        if verdict.tell_asker:
+            await self._follow_ups.trouble(tx, lease, verdict.reason)
+
+
+def loggable(key: WorkKey) -> str:
+    """Return a name of the key for logs: people appear as a digest."""
+    if "@" not in key.name:
+        return str(key)
+    return f"{key.kind}:#{hashlib.sha256(key.name.encode()).hexdigest()[:12]}"
+
+
+async def _within(seconds: float, waiting: Awaitable[object]) -> None:
+    try:
+        await asyncio.wait_for(waiting, seconds)
+    except TimeoutError:
+        return

@@ -1,0 +1,226 @@
+"""The work queue, which is also the clock: one row a key, due at a time, leased to whoever works on it.
+
+Services ask (``Work``), the controller loop claims and settles. A key is gone from the table when it has been worked on
+and is not due again. Rows and leases outlive the process: after a kill the lease runs out and another one takes over.
+Times are those of the clock given here, so processes that share a database need clocks that agree within seconds.
+"""
+
+import secrets
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, case, delete, func, null, or_, select, tuple_, update
+
+from oshiyakusho_matrix.core.clock import now as clock_now
+from oshiyakusho_matrix.reconcile.interface import Priority, Settled, WorkKey
+from oshiyakusho_matrix.reconcile.leases import Counts, Lease, LeaseLost, ParkedWork
+from oshiyakusho_matrix.reconcile.tables import work
+from oshiyakusho_matrix.store.statements import upsert
+from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+
+
+class WorkQueue:
+    """The rows of ``work``. Methods with ``tx`` are part of the caller's commit, the others make their own."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], datetime] = clock_now,
+        lease_for: timedelta = timedelta(minutes=2),
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._sleepers: list[Callable[[], None]] = []
+        self.lease_for = lease_for
+
+    def subscribe(self, wake: Callable[[], None]) -> None:
+        """Call ``wake`` after each commit that asked for work."""
+        self._sleepers.append(wake)
+
+    async def ask(
+        self, tx: Transaction, key: WorkKey, *, due: datetime | None = None, priority: Priority = Priority.ROUTINE
+    ) -> None:
+        """See ``reconcile.interface.Work``. A parked key is taken up again as if it were new."""
+        present = self._clock()
+        row = upsert(tx.connection, work).values(
+            kind=key.kind,
+            name=key.name,
+            priority=int(priority),
+            due_at=due or present,
+            asked=1,
+            attempts=0,
+            crashes=0,
+            created_at=present,
+        )
+        new, old, parked, held = row.excluded, work.c, work.c.parked_at.is_not(None), work.c.lease.is_not(None)
+        await tx.connection.execute(
+            row.on_conflict_do_update(
+                index_elements=[old.kind, old.name],
+                set_={
+                    "asked": old.asked + 1,
+                    "priority": case((or_(parked, new.priority < old.priority), new.priority), else_=old.priority),
+                    "due_at": case(
+                        (parked, new.due_at),
+                        (held, old.due_at),
+                        (new.due_at < old.due_at, new.due_at),
+                        else_=old.due_at,
+                    ),
+                    "asked_due": case(
+                        (work.c.lease.is_(None), null()),
+                        (or_(old.asked_due.is_(None), new.due_at < old.asked_due), new.due_at),
+                        else_=old.asked_due,
+                    ),
+                    "attempts": case((parked, 0), else_=old.attempts),
+                    "crashes": case((parked, 0), else_=old.crashes),
+                    "parked_at": null(),
+                },
+            )
+        )
+        for wake in self._sleepers:
+            tx.after_commit(wake)
+
+    async def claim(
+        self, limit: int, *, kinds: Collection[str], busy: Collection[WorkKey] = (), now: datetime | None = None
+    ) -> list[Lease]:
+        """Lease up to ``limit`` keys that are due: highest priority first, then those due longest; none of ``busy``."""
+        present = now or self._clock()
+        async with self._store.transaction() as tx:
+            due = (
+                select(work)
+                .where(work.c.kind.in_(kinds), work.c.due_at <= present, _free(present), ~_is_one_of(busy))
+                .order_by(work.c.priority, work.c.due_at, work.c.kind, work.c.name)
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            )
+            leases = [_lease(row, secrets.token_hex(8)) for row in await tx.connection.execute(due)]
+            for lease in leases:
+                # The run begins now, so it answers whatever was asked before.
+                values = {"lease": lease.token, "leased_until": present + self.lease_for, "asked_due": None}
+                await tx.connection.execute(update(work).where(_is(lease.key)).values(values))
+        return leases
+
+    async def renew(self, lease: Lease) -> bool:
+        """Hold a key for longer; False if it is somebody else's by now."""
+        async with self._store.transaction() as tx:
+            until = self._clock() + self.lease_for
+            result = await tx.connection.execute(update(work).where(_held(lease)).values(leased_until=until))
+            return result.rowcount == 1
+
+    async def settle(self, tx: Transaction, lease: Lease, settled: Settled) -> None:
+        """Note a good run: the key is gone, or due when it wants to be looked at again or was asked for meanwhile."""
+        row = await self._lock(tx, lease)
+        times = [moment for moment in (row.asked_due, settled.look_again) if moment is not None]
+        if not times:
+            await tx.connection.execute(delete(work).where(_held(lease)))
+            return
+        priority = row.priority if row.asked_due is not None else int(Priority.ROUTINE)
+        await self._give_back(
+            tx, lease, due_at=min(times), priority=priority, attempts=0, crashes=0, last_error=None, told_at=None
+        )
+
+    async def retry(
+        self, tx: Transaction, lease: Lease, *, reason: str, delay: timedelta, bug: bool = False, told: bool = False
+    ) -> None:
+        """Note a failed run: the key is due again after ``delay``. ``told``: 事務局室 is told of it in this commit."""
+        row = await self._lock(tx, lease)
+        present = self._clock()
+        await self._give_back(
+            tx,
+            lease,
+            due_at=present + delay,
+            attempts=lease.attempts + 1,
+            crashes=lease.crashes + bug,
+            last_error=reason,
+            told_at=present if told else row.told_at,
+        )
+
+    async def park(self, tx: Transaction, lease: Lease, reason: str) -> bool:
+        """Note that trying again is useless; False (and due once more) if it was asked for since the run began."""
+        row = await self._lock(tx, lease)
+        if row.asked_due is not None:
+            await self._give_back(tx, lease, due_at=row.asked_due, last_error=reason, attempts=0, crashes=0)
+            return False
+        await self._give_back(tx, lease, parked_at=self._clock(), last_error=reason, told_at=None)
+        return True
+
+    async def release(self, tx: Transaction, leases: Iterable[Lease]) -> None:
+        """Give keys back untouched: they are due at once."""
+        for lease in leases:
+            await self._give_back(tx, lease)
+
+    async def drop(self, tx: Transaction, key: WorkKey) -> None:
+        """Forget a key that nobody is working on: what it was to look at is gone."""
+        await tx.connection.execute(delete(work).where(_is(key), work.c.lease.is_(None)))
+
+    async def unpark(self, tx: Transaction, key: WorkKey) -> bool:
+        """Have a parked key tried again; False if it is not parked."""
+        found = await tx.connection.scalar(select(work.c.parked_at).where(_is(key)))
+        if found is not None:
+            await self.ask(tx, key, priority=Priority.ASKED)
+        return found is not None
+
+    async def parked(self) -> list[ParkedWork]:
+        """Return the parked keys, the latest last."""
+        query = select(work).where(work.c.parked_at.is_not(None)).order_by(work.c.parked_at, work.c.kind, work.c.name)
+        async with self._store.reading() as connection:
+            rows = await connection.execute(query)
+            return [ParkedWork(WorkKey(r.kind, r.name), r.last_error or "", r.parked_at) for r in rows]
+
+    async def next_due(self, *, kinds: Collection[str], busy: Collection[WorkKey] = ()) -> datetime | None:
+        """Return when the next key falls due, or its lease runs out; it may be in the past."""
+        moment = case((work.c.lease.is_(None), work.c.due_at), else_=work.c.leased_until)
+        query = select(func.min(moment, type_=work.c.due_at.type)).where(
+            work.c.kind.in_(kinds), work.c.parked_at.is_(None), ~_is_one_of(busy)
+        )
+        async with self._store.reading() as connection:
+            found: datetime | None = await connection.scalar(query)
+            return found
+
+    async def counts(self, *, kinds: Collection[str] | None = None) -> Counts:
+        """Count the keys (of some kinds)."""
+        present = self._clock()
+        state = case(
+            (work.c.parked_at.is_not(None), "parked"),
+            (work.c.leased_until > present, "leased"),
+            (work.c.due_at <= present, "due"),
+            (work.c.attempts > 0, "retrying"),
+            else_="later",
+        ).label("state")
+        query = select(state, func.count().label("number")).group_by("state")
+        if kinds is not None:
+            query = query.where(work.c.kind.in_(kinds))
+        async with self._store.reading() as connection:
+            return Counts(**{row.state: row.number for row in await connection.execute(query)})
+
+    async def _lock(self, tx: Transaction, lease: Lease) -> Row[Any]:
+        row = (await tx.connection.execute(select(work).where(_held(lease)).with_for_update())).one_or_none()
+        if row is None:
+            raise LeaseLost(f"the lease on a key of kind {lease.key.kind} is lost")
+        return row
+
+    async def _give_back(self, tx: Transaction, lease: Lease, **values: Any) -> None:
+        free = {"lease": None, "leased_until": None, "asked_due": None}
+        await tx.connection.execute(update(work).where(_held(lease)).values(free | values))
+
+
+def _lease(row: Row[Any], token: str) -> Lease:
+    return Lease(WorkKey(row.kind, row.name), token, row.asked, row.attempts, row.crashes, row.told_at is not None)
+
+
+def _is(key: WorkKey) -> ColumnElement[bool]:
+    return and_(work.c.kind == key.kind, work.c.name == key.name)
+
+
+def _is_one_of(keys: Collection[WorkKey]) -> ColumnElement[bool]:
+    pairs: Sequence[tuple[str, str]] = [(key.kind, key.name) for key in keys]
+    return tuple_(work.c.kind, work.c.name).in_(pairs)
+
+
+def _held(lease: Lease) -> ColumnElement[bool]:
+    return and_(_is(lease.key), work.c.lease == lease.token)
+
+
+def _free(present: datetime) -> ColumnElement[bool]:
+    return and_(work.c.parked_at.is_(None), or_(work.c.lease.is_(None), work.c.leased_until <= present))

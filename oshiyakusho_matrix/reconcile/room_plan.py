@@ -1,0 +1,202 @@
+"""What differs between a room as it should be and as it is, and the fewest actions that close the difference.
+
+Pure: ``plan`` compares, ``rooms.RoomKeeper`` looks and acts, ``rooms plan`` prints the same actions. Absent,
+present and unknown are three answers: what could not be read is never created, and a room that the bot did not make is
+never touched.
+"""
+
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, field
+
+from oshiyakusho_matrix.core.ids import EventId, RoomAlias, RoomId, UserId
+from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.homeserver.interface import Content, StateEvent
+
+#: Born with each managed room; says which record it belongs to, so that a lost database can be rebuilt. Version 1.
+LOCATOR = "jp.oshiyakusho.locator"
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredRoom:
+    """A room as the records want it. ``children`` is None for a room that is no space.
+
+    ``knocks`` says that whoever is outside may ask to come in, so a waiting knock is no trespass.
+    """
+
+    alias: RoomAlias
+    locator: str
+    version: str
+    power_levels: Content
+    state: tuple[StateEvent, ...]
+    creation: Content = field(default_factory=dict)
+    children: Mapping[RoomId, Content] | None = None
+    knocks: bool = False
+
+    def all_state(self) -> Iterator[StateEvent]:
+        """Yield every event that is kept as desired, power levels and child links included."""
+        yield StateEvent(LOCATOR, "", {"version": 1, "key": self.locator})
+        yield StateEvent("m.room.canonical_alias", "", {"alias": self.alias})
+        yield StateEvent("m.room.power_levels", "", self.power_levels)
+        yield from self.state
+        for child, content in (self.children or {}).items():
+            yield StateEvent("m.space.child", child, content)
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The homeserver says that there is no such room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It could not be read; nothing follows from that."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """The alias leads to a room that the bot did not make for this record."""
+
+    room_id: RoomId
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The room and its whole current state."""
+
+    room_id: RoomId
+    state: tuple[StateEvent, ...]
+
+    def find(self, event_type: str, state_key: str = "") -> StateEvent | None:
+        """Return one piece of its state."""
+        return next((e for e in self.state if e.type == event_type and e.state_key == state_key), None)
+
+    def inside(self) -> dict[UserId, StateEvent]:
+        """Return the membership of all who are joined, invited or knocking."""
+        return {
+            UserId(e.state_key): e
+            for e in self.state
+            if e.type == "m.room.member" and e.content.get("membership") in ("join", "invite", "knock")
+        }
+
+
+Observed = Absent | Unknown | Foreign | Present
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRoom:
+    """Make the room, complete."""
+
+    desired: DesiredRoom
+
+
+@dataclass(frozen=True, slots=True)
+class PutState:
+    """Replace one piece of state. ``undone`` is the event it replaces if somebody else than the bot sent that."""
+
+    room_id: RoomId
+    event: StateEvent
+    undone: StateEvent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOut:
+    """Take out, uninvite or turn away somebody who does not belong here. ``undone`` is their membership."""
+
+    room_id: RoomId
+    user_id: UserId
+    undone: StateEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Something that only people can mend; acting on it does nothing."""
+
+    text: Text
+
+
+Action = CreateRoom | PutState | TakeOut | Conflict
+
+
+def plan(
+    desired: DesiredRoom, observed: Observed, *, bot: UserId, strangers: Set[UserId] = frozenset()
+) -> list[Action]:
+    """Compare and return what to do, in the order to do it. ``strangers`` are those inside who do not belong."""
+    match observed:
+        case Unknown():
+            return []
+        case Absent():
+            return [CreateRoom(desired)]
+        case Foreign():
+            return [
+                Conflict(
+                    say(
+                        "The address {alias} leads to a room that this city hall did not make. It is left alone. "
+                        "Remove the address from that room, then apply again.",
+                        alias=desired.alias,
+                    )
+                )
+            ]
+        case Present():
+            return [
+                *_take_outs(desired, observed, strangers),
+                *_state_changes(desired, observed, bot),
+                *_unlinks(desired, observed, bot),
+                *_immutable(desired, observed),
+            ]
+
+
+def _undone(event: StateEvent | None, bot: UserId) -> StateEvent | None:
+    return event if event is not None and event.sender != bot else None
+
+
+def _take_outs(desired: DesiredRoom, observed: Present, strangers: Set[UserId]) -> Iterator[Action]:
+    for user_id, event in observed.inside().items():
+        waiting = desired.knocks and event.content.get("membership") == "knock"
+        if user_id in strangers and not waiting:
+            yield TakeOut(observed.room_id, user_id, event)
+
+
+def _state_changes(desired: DesiredRoom, observed: Present, bot: UserId) -> Iterator[Action]:
+    have = {(e.type, e.state_key): e for e in observed.state}
+    for event in desired.all_state():
+        current = have.get((event.type, event.state_key))
+        if current is None or current.content != event.content:
+            yield PutState(observed.room_id, event, _undone(current, bot))
+
+
+def _unlinks(desired: DesiredRoom, observed: Present, bot: UserId) -> Iterator[Action]:
+    if desired.children is None:
+        return
+    for event in observed.state:
+        if event.type == "m.space.child" and event.content.get("via") and event.state_key not in desired.children:
+            gone = StateEvent("m.space.child", event.state_key, {})
+            yield PutState(observed.room_id, gone, _undone(event, bot))
+
+
+def _immutable(desired: DesiredRoom, observed: Present) -> Iterator[Action]:
+    create = observed.find("m.room.create")
+    have = dict(create.content) if create else {}
+    same_version = have.get("room_version", "1") == desired.version
+    same_federate = have.get("m.federate", True) == desired.creation.get("m.federate", True)
+    if not (same_version and same_federate):
+        yield Conflict(
+            say(
+                "{alias} was made with room version {have}; {want} is wanted. A room keeps its version and its "
+                "federation setting for life: that change needs a new room, and nothing was done.",
+                alias=desired.alias,
+                have=str(have.get("room_version", "1")),
+                want=desired.version,
+            )
+        )
+
+
+def drifted(actions: list[Action]) -> list[StateEvent]:
+    """Return the events of others that these actions undo."""
+    return [a.undone for a in actions if isinstance(a, PutState | TakeOut) and a.undone is not None]
+
+
+def event_ids(events: list[StateEvent]) -> list[EventId]:
+    """Return their ids."""
+    return [e.event_id for e in events]

@@ -1,0 +1,53 @@
+"""Who asks, and where commands are heard: looked up anew for each message, never remembered."""
+
+from sqlalchemy import select
+
+from oshiyakusho_matrix.commands.interface import Asker, Role
+from oshiyakusho_matrix.commands.language import preferred_language
+from oshiyakusho_matrix.commands.tables import direct_chat
+from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.homeserver.interface import RoomReader
+from oshiyakusho_matrix.roster.tables import find_managed_room, find_member, room_in_role
+from oshiyakusho_matrix.store.unit_of_work import Store
+
+
+class RosterAskers:
+    """The command language's ``AskerLookup``: the record and, for the secretariat, the room at this moment."""
+
+    def __init__(self, *, store: Store, reader: RoomReader) -> None:
+        self._store = store
+        self._reader = reader
+
+    async def look_up(self, user_id: UserId) -> Asker:
+        """Return somebody's role and language. ``Temporary`` if 事務局室 cannot be read: not knowing is no answer."""
+        async with self._store.reading() as connection:
+            language = await preferred_language(connection, user_id)
+            member = await find_member(connection, user_id)
+            office = await room_in_role(connection, "office")
+        if member is None or not member.current:
+            return Asker(user_id, Role.ANYONE, language)
+        if member.secretariat and office is not None and office.room_id is not None:
+            seen = await self._reader.state_content(office.room_id, "m.room.member", user_id)
+            if seen is not None and seen.get("membership") == "join":
+                return Asker(user_id, Role.SECRETARIAT, language)
+        return Asker(user_id, Role.MEMBER, language)
+
+
+class RosterPlaces:
+    """The command language's ``Places``."""
+
+    def __init__(self, *, store: Store) -> None:
+        self._store = store
+
+    async def is_direct(self, room_id: RoomId) -> bool:
+        """Tell whether this is an open direct chat."""
+        query = select(direct_chat.c.state).where(direct_chat.c.room_id == room_id)
+        async with self._store.reading() as connection:
+            return await connection.scalar(query) == "open"
+
+    async def listens(self, room_id: RoomId) -> bool:
+        """Tell whether the room is managed, or an open direct chat."""
+        async with self._store.reading() as connection:
+            if await find_managed_room(connection, room_id=room_id) is not None:
+                return True
+        return await self.is_direct(room_id)

@@ -1,0 +1,117 @@
+"""``!member``: who may come in. For the secretariat."""
+
+from typing import Annotated
+
+from pydantic import BaseModel
+
+from oshiyakusho_matrix.commands.arguments import Option, Positional
+from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
+from oshiyakusho_matrix.core.errors import Refused
+from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.roster.domain import HallState, Member
+from oshiyakusho_matrix.roster.service import Roster, member_key
+from oshiyakusho_matrix.roster.tables import find_member
+
+_USER = Positional(
+    ja="会員", about=say("The Matrix account, as @user:server or as a mention."), example="@hanako:example.jp"
+)
+
+
+class Admit(BaseModel):
+    """Arguments of ``!member admit``."""
+
+    user: Annotated[UserId, _USER]
+    secretariat: Annotated[bool, Option(ja="事務局", about=say("Also makes them part of the secretariat."))] = False
+
+
+class Person(BaseModel):
+    """Arguments of commands about one person."""
+
+    user: Annotated[UserId, _USER]
+
+
+def member_commands(roster: Roster) -> tuple[Command[Admit] | Command[Person], ...]:
+    """Return the commands about members."""
+
+    async def admit(call: Call[Admit]) -> Answer:
+        user = call.arguments.user
+        await roster.admit(call.tx, user, by=call.asker.user_id, secretariat=call.arguments.secretariat)
+        return Answer(say("{user} is a member now.", user=user), after=[member_key(user)], target=user)
+
+    async def preview_removal(call: Call[Person]) -> Text:
+        member = await find_member(call.tx.connection, call.arguments.user)
+        if member is None or not member.current:
+            raise Refused(say("{user} is not a member, so there is nobody to remove.", user=call.arguments.user))
+        return say(
+            "{user} will be taken out of the city hall and of every division, and every role of theirs ends. What they "
+            "wrote stays.",
+            user=call.arguments.user,
+        )
+
+    async def remove(call: Call[Person]) -> Answer:
+        user = call.arguments.user
+        await roster.remove(call.tx, user, by=call.asker.user_id)
+        return Answer(say("{user} is no member any more.", user=user), after=[member_key(user)], target=user)
+
+    async def show(call: Call[Person]) -> Answer:
+        user = call.arguments.user
+        member = await find_member(call.tx.connection, user)
+        if member is None:
+            return Answer(say("{user} was never admitted.", user=user), target=user)
+        return Answer(describe(member), target=user)
+
+    return (
+        Command(
+            names=("member admit", "会員 承認"),
+            summary=say("Lets somebody into the city hall."),
+            role=Role.SECRETARIAT,
+            arguments=Admit,
+            run=admit,
+            audited=True,
+        ),
+        Command(
+            names=("member remove", "会員 除名"),
+            summary=say("Takes somebody out of the city hall and of every division."),
+            role=Role.SECRETARIAT,
+            arguments=Person,
+            run=remove,
+            preview=preview_removal,
+            audited=True,
+        ),
+        Command(
+            names=("member show", "会員 詳細"),
+            summary=say("Shows what is on record about somebody."),
+            role=Role.SECRETARIAT,
+            arguments=Person,
+            run=show,
+            audited=True,
+        ),
+    )
+
+
+_HALL = {
+    HallState.PENDING: say("not invited yet"),
+    HallState.INVITED: say("invited, not joined yet"),
+    HallState.JOINED: say("inside"),
+    HallState.LEFT: say("left by themselves"),
+}
+
+
+def describe(member: Member) -> Text:
+    """Say what is on record about a member."""
+    since = f"{member.changed_at:%Y-%m-%d}"
+    if not member.current:
+        return say(
+            "{user} is no member: removed on {since} by {by}.", user=member.user_id, since=since, by=member.changed_by
+        )
+    text = say(
+        "{user} is a member, admitted on {since} by {by}. In the city hall: {hall}.",
+        user=member.user_id,
+        since=since,
+        by=member.changed_by,
+        hall=_HALL[member.hall],
+    )
+    if not member.secretariat:
+        return text
+    return say("{member} Secretariat: {office}.", member=text, office=_HALL[member.office])

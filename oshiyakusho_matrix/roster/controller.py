@@ -1,0 +1,108 @@
+"""Keeps one person where the records say: a member is invited into the hall, anybody else is in no gated room."""
+
+import asyncio
+from typing import Protocol
+
+from oshiyakusho_matrix.core.errors import CityHallError, Temporary
+from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.homeserver.interface import Content, RoomReader
+from oshiyakusho_matrix.reconcile.interface import Settled
+from oshiyakusho_matrix.reconcile.rooms import OUTSIDE
+from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, decide_invite
+from oshiyakusho_matrix.roster.service import Roster
+from oshiyakusho_matrix.roster.tables import find_member, managed_rooms
+from oshiyakusho_matrix.store.unit_of_work import Store
+
+#: A room of the register that exists, with its id.
+Made = tuple[ManagedRoom, RoomId]
+
+
+class Doors(RoomReader, Protocol):
+    """What this controller needs of the homeserver."""
+
+    async def invite(self, room_id: RoomId, user_id: UserId) -> None:
+        """Invite somebody."""
+
+    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> None:
+        """Take somebody out."""
+
+
+class MemberController:
+    """Serves ``member:@user:server``, whether or not there is a record of that user."""
+
+    kind = "member"
+
+    def __init__(self, *, store: Store, doors: Doors, roster: Roster) -> None:
+        self._store = store
+        self._doors = doors
+        self._roster = roster
+
+    async def reconcile(self, name: str) -> Settled:
+        """Let a member in, or take anybody else out."""
+        user_id = UserId(name)
+        async with self._store.reading() as connection:
+            member = await find_member(connection, user_id)
+            rooms = [(r, r.room_id) for r in await managed_rooms(connection) if r.gated and r.room_id is not None]
+        if member is not None and member.current:
+            return Settled(said=await self._let_in(member, rooms))
+        return Settled(said=[await self._take_out(user_id, rooms)])
+
+    async def _let_in(self, member: Member, rooms: list[Made]) -> list[Text]:
+        places: dict[str, HallState] = {"hall": member.hall, "office": member.office}
+        said: list[Text] = []
+        for room, room_id in rooms:
+            if room.role == "hall" or (room.role == "office" and member.secretariat):
+                places[room.role], text = await self._invite(member, room, room_id, places[room.role])
+                said.append(text)
+            elif room.role == "office":
+                await self._remove_from((room, room_id), member.user_id)
+        async with self._store.transaction() as tx:
+            await self._roster.note_place(tx, member.user_id, hall=places["hall"], office=places["office"])
+        return said
+
+    async def _invite(
+        self, member: Member, room: ManagedRoom, room_id: RoomId, before: HallState
+    ) -> tuple[HallState, Text]:
+        seen = await self._membership(room_id, member.user_id)
+        invite, after = decide_invite(seen, before)
+        if invite:
+            await self._doors.invite(room_id, member.user_id)
+        where = say("the city hall") if room.role == "hall" else say("the secretariat's room")
+        match after:
+            case HallState.JOINED:
+                return after, say("{user} is in {room}.", user=member.user_id, room=where)
+            case HallState.INVITED:
+                return after, say("{user} is invited to {room}.", user=member.user_id, room=where)
+            case _:
+                return after, say("{user} has left {room} by themselves.", user=member.user_id, room=where)
+
+    async def _take_out(self, user_id: UserId, rooms: list[Made]) -> Text:
+        # The hall first: from then on no restricted room lets them in again.
+        hall = [r for r in rooms if r[0].role == "hall"]
+        taken = sum([await self._remove_from(room, user_id) for room in hall])
+        others = [r for r in rooms if r[0].role != "hall"]
+        results = await asyncio.gather(*(self._remove_from(r, user_id) for r in others), return_exceptions=True)
+        failures = [r for r in results if isinstance(r, BaseException)]
+        taken += sum(r for r in results if not isinstance(r, BaseException))
+        if failures:
+            # One broken room never keeps somebody in the others; now say so, and try again if that may help.
+            raise next((f for f in failures if not isinstance(f, CityHallError)), _worst(failures))
+        return say("{user} was taken out of {count} rooms and is in none any more.", user=user_id, count=taken)
+
+    async def _remove_from(self, made: Made, user_id: UserId) -> bool:
+        room, room_id = made
+        seen = await self._membership(room_id, user_id)
+        if seen not in ("join", "invite") and not (seen == "knock" and room.role != "hall"):
+            return False
+        await self._doors.kick(room_id, user_id, OUTSIDE)
+        return True
+
+    async def _membership(self, room_id: RoomId, user_id: UserId) -> str | None:
+        content: Content | None = await self._doors.state_content(room_id, "m.room.member", user_id)
+        return None if content is None else str(content.get("membership"))
+
+
+def _worst(failures: list[BaseException]) -> BaseException:
+    """Prefer what may get better by itself: the whole key is then tried again."""
+    return next((f for f in failures if isinstance(f, Temporary)), failures[0])

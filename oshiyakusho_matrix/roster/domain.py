@@ -1,0 +1,83 @@
+"""Members and what is to be done about their place in the hall. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from oshiyakusho_matrix.core.ids import RoomId, UserId
+
+
+class Standing(StrEnum):
+    """Whether somebody is a member, by the records."""
+
+    ADMITTED = "admitted"
+    REMOVED = "removed"
+
+
+class HallState(StrEnum):
+    """Where a member stands in a room they are wanted in, as last seen.
+
+    ``LEFT`` means by their own will: they are not invited again until they are admitted again.
+    """
+
+    PENDING = "pending"
+    INVITED = "invited"
+    JOINED = "joined"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One person's record. ``secretariat`` makes them part of 事務局."""
+
+    user_id: UserId
+    standing: Standing
+    secretariat: bool
+    hall: HallState
+    office: HallState
+    changed_at: datetime
+    changed_by: UserId
+
+    @property
+    def current(self) -> bool:
+        """Return whether the gate is open to them."""
+        return self.standing is Standing.ADMITTED
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedRoom:
+    """A room that the bot made or will make. ``alias_localpart`` names it for good; ``audience`` as in the kind.
+
+    ``role`` is ``hall`` for the root space, ``office`` for 事務局室, and empty for all others.
+    """
+
+    alias_localpart: str
+    owner: str
+    key: str
+    audience: str
+    role: str = ""
+    room_id: RoomId | None = None
+
+    @property
+    def gated(self) -> bool:
+        """Return whether only members (or the secretariat) may be inside."""
+        return self.audience != "anyone"
+
+
+def decide_invite(seen: str | None, before: HallState) -> tuple[bool, HallState]:
+    """Decide whether to invite a current member into a room, and where they then stand.
+
+    ``seen`` is their membership there (None for none). A knock is always answered; somebody who left by
+    themselves is left in peace.
+    """
+    match seen:
+        case "join":
+            return False, HallState.JOINED
+        case "invite":
+            return False, HallState.INVITED
+        case "knock":
+            return True, HallState.INVITED
+        case _ if before is HallState.PENDING:
+            return True, HallState.INVITED
+        case _:
+            return False, HallState.LEFT

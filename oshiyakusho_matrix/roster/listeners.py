@@ -1,0 +1,61 @@
+"""Watches the managed rooms: whoever comes in, and whatever others change. Asks for controllers, decides nothing."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
+from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.outbox.interface import Outbox
+from oshiyakusho_matrix.reconcile.interface import Priority, Work
+from oshiyakusho_matrix.roster.domain import ManagedRoom
+from oshiyakusho_matrix.roster.service import member_key, room_key
+from oshiyakusho_matrix.roster.tables import find_managed_room, find_member
+from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+
+#: State that heads may change, so that it is no drift.
+FREE_STATE = frozenset({"m.room.pinned_events"})
+
+
+class RoomWatch:
+    """A listener for every state event; the bot's own are what we made ourselves."""
+
+    def __init__(self, *, store: Store, work: Work, outbox: Outbox, bot: UserId) -> None:
+        self._store = store
+        self._work = work
+        self._outbox = outbox
+        self._bot = bot
+
+    async def __call__(self, event: InboundEvent) -> Write | None:
+        """Have the room, and for the hall and 事務局室 the person, looked at."""
+        if event.state_key is None or event.sender == self._bot or event.type in FREE_STATE:
+            return None
+        async with self._store.reading() as connection:
+            room = await find_managed_room(connection, room_id=event.room_id)
+            if room is None:
+                return None
+            knocking = await self._is_stranger_knocking(connection, room, event)
+
+        async def write(tx: Transaction) -> None:
+            if knocking:
+                await self._tell_of_knock(tx, event)
+                return
+            await self._work.ask(tx, room_key(room.alias_localpart), priority=Priority.GATE)
+            if event.type == "m.room.member" and room.role:
+                await self._work.ask(tx, member_key(event.state_key or ""), priority=Priority.ASKED)
+
+        return write
+
+    async def _is_stranger_knocking(self, connection: AsyncConnection, room: ManagedRoom, event: InboundEvent) -> bool:
+        if event.type != "m.room.member" or event.content.get("membership") != "knock" or room.role != "hall":
+            return False
+        member = await find_member(connection, event.state_key or "")
+        return member is None or not member.current
+
+    async def _tell_of_knock(self, tx: Transaction, event: InboundEvent) -> None:
+        await self._outbox.tell_secretariat(
+            tx,
+            say(
+                "{user} knocks at the city hall. To let them in once they are verified: `!member admit {user}`",
+                user=event.state_key or "",
+            ),
+        )

@@ -1,0 +1,129 @@
+"""Use cases of the roster: admit, remove. Each changes records and queues the keys that make the homeserver agree."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import insert, update
+
+from oshiyakusho_matrix.core.clock import now
+from oshiyakusho_matrix.core.errors import Refused
+from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.reconcile.interface import Priority, Work, WorkKey
+from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, Standing
+from oshiyakusho_matrix.roster.events import Announcer, MemberAdmitted, MemberRemoved
+from oshiyakusho_matrix.roster.tables import find_member, managed_room, managed_rooms, member, members
+from oshiyakusho_matrix.store.unit_of_work import Transaction
+
+
+def member_key(user_id: str) -> WorkKey:
+    """Return the key under which somebody's place in the rooms is put right."""
+    return WorkKey("member", user_id)
+
+
+def room_key(alias_localpart: str) -> WorkKey:
+    """Return the key under which a managed room is put right."""
+    return WorkKey("room", alias_localpart)
+
+
+class Roster:
+    """Who is a member. The registration desk and the secretariat's commands come through here."""
+
+    def __init__(self, *, work: Work, announcer: Announcer, bot: UserId) -> None:
+        self._work = work
+        self._announcer = announcer
+        self._bot = bot
+
+    async def admit(self, tx: Transaction, user_id: UserId, *, by: UserId, secretariat: bool = False) -> Member:
+        """Open the gate to somebody. Admitting a member again invites them again; it never takes a role away."""
+        if user_id == self._bot:
+            raise Refused(say("That is my own account; I am here already."))
+        before = await find_member(tx.connection, user_id)
+        after = Member(
+            user_id=user_id,
+            standing=Standing.ADMITTED,
+            secretariat=secretariat or (before is not None and before.current and before.secretariat),
+            hall=HallState.PENDING,
+            office=HallState.PENDING,
+            changed_at=now(),
+            changed_by=by,
+        )
+        await self._save(tx, before, after)
+        await self._announcer.announce(tx, MemberAdmitted(user_id, after.secretariat))
+        await self._work.ask(tx, member_key(user_id), priority=Priority.GATE)
+        return after
+
+    async def remove(self, tx: Transaction, user_id: UserId, *, by: UserId) -> None:
+        """Close the gate to somebody: out of every gated room, every role ended. Refused for the last secretary."""
+        before = await find_member(tx.connection, user_id)
+        if before is None or not before.current:
+            raise Refused(say("{user} is not a member, so there is nobody to remove.", user=user_id))
+        others = [m for m in await members(tx.connection, secretariat=True) if m.user_id != user_id]
+        if before.secretariat and not others:
+            raise Refused(say("{user} is the last of the secretariat. Appoint another one first.", user=user_id))
+        after = Member(
+            user_id=user_id,
+            standing=Standing.REMOVED,
+            secretariat=False,
+            hall=HallState.LEFT,
+            office=HallState.LEFT,
+            changed_at=now(),
+            changed_by=by,
+        )
+        await self._save(tx, before, after)
+        await self._announcer.announce(tx, MemberRemoved(user_id, before.secretariat))
+        await self._work.ask(tx, member_key(user_id), priority=Priority.GATE)
+
+    async def bootstrap(self, tx: Transaction, secretariat: Sequence[UserId]) -> None:
+        """Admit those whom the settings name as secretariat, once: whoever was removed later stays removed."""
+        for user_id in secretariat:
+            if await find_member(tx.connection, user_id) is None:
+                await self.admit(tx, user_id, by=self._bot, secretariat=True)
+
+    async def ask_all_members(self, tx: Transaction) -> None:
+        """Have everybody's place looked at: the hall was made anew."""
+        for each in await members(tx.connection):
+            await self._work.ask(tx, member_key(each.user_id))
+
+    async def note_place(self, tx: Transaction, user_id: UserId, *, hall: HallState, office: HallState) -> None:
+        """Keep where a member was last seen."""
+        await tx.connection.execute(update(member).where(member.c.user_id == user_id).values(hall=hall, office=office))
+
+    async def _save(self, tx: Transaction, before: Member | None, after: Member) -> None:
+        values = {
+            "user_id": after.user_id,
+            "standing": after.standing,
+            "secretariat": after.secretariat,
+            "hall": after.hall,
+            "office": after.office,
+            "changed_at": after.changed_at,
+            "changed_by": after.changed_by,
+        }
+        if before is None:
+            await tx.connection.execute(insert(member).values(values))
+        else:
+            await tx.connection.execute(update(member).where(member.c.user_id == after.user_id).values(values))
+
+
+async def register_rooms(tx: Transaction, rooms: Sequence[ManagedRoom]) -> None:
+    """Enter rooms into the register, or what changed of them. Ids of rooms that were made stay.
+
+    Nothing is ever taken off the register: a room that is wanted no more stays behind the gate.
+    """
+    have = {r.alias_localpart: r for r in await managed_rooms(tx.connection)}
+    for room in rooms:
+        values = {"owner": room.owner, "key": room.key, "audience": room.audience, "role": room.role}
+        before = have.get(room.alias_localpart)
+        if before is None:
+            await tx.connection.execute(insert(managed_room).values(alias_localpart=room.alias_localpart, **values))
+        elif replace(room, room_id=before.room_id) != before:
+            await tx.connection.execute(
+                update(managed_room).where(managed_room.c.alias_localpart == room.alias_localpart).values(values)
+            )
+
+
+async def note_room(tx: Transaction, alias_localpart: str, room_id: RoomId) -> None:
+    """Keep the id of a room that was made or found."""
+    await tx.connection.execute(
+        update(managed_room).where(managed_room.c.alias_localpart == alias_localpart).values(room_id=room_id)
+    )

@@ -1,0 +1,117 @@
+"""Tables of the roster and the mapping of their rows. Names are for ever."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Boolean, Column, Index, Row, String, Table, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, Standing
+from oshiyakusho_matrix.store.metadata import Moment, metadata
+
+member = Table(
+    "member",
+    metadata,
+    Column("user_id", String(255), primary_key=True),
+    Column("standing", String(16), nullable=False),
+    Column("secretariat", Boolean, nullable=False),
+    Column("hall", String(16), nullable=False),
+    Column("office", String(16), nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("changed_by", String(255), nullable=False),
+)
+
+managed_room = Table(
+    "managed_room",
+    metadata,
+    Column("alias_localpart", String(255), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("audience", String(16), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("room_id", String(255), nullable=True, unique=True),
+    Index("ix_managed_room_owner", "owner"),
+)
+
+#: What others changed in managed rooms and the bot undid; ``reported_at`` is empty until 事務局室 was told.
+drift = Table(
+    "drift",
+    metadata,
+    Column("event_id", String(255), primary_key=True),
+    Column("alias_localpart", String(255), nullable=False, index=True),
+    Column("event_type", String(255), nullable=False),
+    Column("state_key", String(255), nullable=False),
+    Column("sender", String(255), nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("reported_at", Moment, nullable=True),
+)
+
+
+def _member(row: Row[Any]) -> Member:
+    return Member(
+        user_id=UserId(row.user_id),
+        standing=Standing(row.standing),
+        secretariat=row.secretariat,
+        hall=HallState(row.hall),
+        office=HallState(row.office),
+        changed_at=row.changed_at,
+        changed_by=UserId(row.changed_by),
+    )
+
+
+def _managed_room(row: Row[Any]) -> ManagedRoom:
+    return ManagedRoom(
+        row.alias_localpart, row.owner, row.key, row.audience, row.role, RoomId(row.room_id) if row.room_id else None
+    )
+
+
+async def find_member(connection: AsyncConnection, user_id: str) -> Member | None:
+    """Return somebody's record, if there is one."""
+    row = (await connection.execute(select(member).where(member.c.user_id == user_id))).one_or_none()
+    return _member(row) if row else None
+
+
+async def members(connection: AsyncConnection, *, secretariat: bool | None = None) -> Sequence[Member]:
+    """Return the current members, or only those of the secretariat."""
+    query = select(member).where(member.c.standing == Standing.ADMITTED).order_by(member.c.user_id)
+    if secretariat is not None:
+        query = query.where(member.c.secretariat == secretariat)
+    return [_member(row) for row in await connection.execute(query)]
+
+
+async def current_among(connection: AsyncConnection, users: Iterable[str]) -> dict[UserId, Member]:
+    """Return those of ``users`` who are current members, by id."""
+    wanted, found = list(users), dict[UserId, Member]()
+    # SQLite allows 32,766 parameters a statement, PostgreSQL 65,535.
+    for start in range(0, len(wanted), 10_000):
+        query = select(member).where(
+            member.c.user_id.in_(wanted[start : start + 10_000]), member.c.standing == Standing.ADMITTED
+        )
+        found |= {UserId(row.user_id): _member(row) for row in await connection.execute(query)}
+    return found
+
+
+async def managed_rooms(connection: AsyncConnection, *, owner: str | None = None) -> Sequence[ManagedRoom]:
+    """Return the register of rooms, or those of one owner (``space:zaisei``)."""
+    query = select(managed_room).order_by(managed_room.c.alias_localpart)
+    if owner is not None:
+        query = query.where(managed_room.c.owner == owner)
+    return [_managed_room(row) for row in await connection.execute(query)]
+
+
+async def find_managed_room(
+    connection: AsyncConnection, *, alias_localpart: str | None = None, room_id: str | None = None
+) -> ManagedRoom | None:
+    """Return one room of the register, by its name or by its id."""
+    column, value = (
+        (managed_room.c.alias_localpart, alias_localpart) if room_id is None else (managed_room.c.room_id, room_id)
+    )
+    row = (await connection.execute(select(managed_room).where(column == value))).one_or_none()
+    return _managed_room(row) if row else None
+
+
+async def room_in_role(connection: AsyncConnection, role: str) -> ManagedRoom | None:
+    """Return the room that is the ``hall`` or the ``office``."""
+    row = (await connection.execute(select(managed_room).where(managed_room.c.role == role))).one_or_none()
+    return _managed_room(row) if row else None

@@ -1,0 +1,123 @@
+"""What an operator may set, read once at start from ``config.yaml``, the environment and the registration.
+
+``cli.py`` calls ``load_settings`` and hands the frozen ``Settings`` to ``app.py``; nobody else reads configuration.
+An environment variable ``OSHIYAKUSHO_KEY`` (``OSHIYAKUSHO_GROUP__KEY`` for a key inside a group) wins over the file.
+Every mistake is one ``Misconfigured`` sentence that says where, which key, what is wrong and what is expected.
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr, ValidationError
+
+from oshiyakusho_matrix import settings_values as values
+from oshiyakusho_matrix.core.errors import Misconfigured
+from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.settings_keys import PREFIX, HomeserverKeys, Keys, LogKeys
+from oshiyakusho_matrix.settings_reading import (
+    Written,
+    at,
+    open_to_others,
+    read_token,
+    read_yaml,
+    refuse_unknown_keys,
+    refuse_unknown_variables,
+    sentence,
+    where,
+)
+from oshiyakusho_matrix.settings_values import Listen, Registration
+
+#: Variables that are ours without being settings: where the configuration is; what Kubernetes and Docker links inject
+#: for a service of this name (``OSHIYAKUSHO_MATRIX_PORT`` and so on).
+NOT_SETTINGS = ("OSHIYAKUSHO_CONFIG", "OSHIYAKUSHO_MATRIX_")
+SECRET_KEYS = frozenset({"as_token", "hs_token", "database_url"})
+OPEN_TO_OTHERS = "{file} holds secrets and every account of this machine may read it: run `chmod o= {file}`."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the house gets: checked, with absolute paths and the tokens. Secrets are kept out of its ``repr``.
+
+    ``open_files`` hold secrets and can be read by every account of the machine: it works, but should not stay so.
+    """
+
+    config: Path
+    homeserver: HomeserverKeys
+    registration: Registration
+    listen: Listen
+    data: Path
+    database_url: str = field(repr=False)
+    rooms: Path
+    secretariat: tuple[UserId, ...]
+    web_listen: Listen | None = None
+    public_url: str | None = None
+    display_name: str = "市役所"
+    log: LogKeys = LogKeys()
+    concurrency: int = 8
+    open_files: tuple[Path, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the operator at start."""
+        return tuple(OPEN_TO_OTHERS.format(file=at(file)) for file in self.open_files)
+
+    @property
+    def bot(self) -> UserId:
+        """The bot's user id."""
+        return UserId(f"@{self.registration.sender_localpart}:{self.homeserver.server_name}")
+
+
+def load_settings(config: Path) -> Settings:
+    """Read the configuration; nothing is written or created. Every mistake is one sentence of ``Misconfigured``."""
+    refuse_unknown_variables(os.environ, Keys, PREFIX, NOT_SETTINGS)
+    written = read_yaml(config, "the configuration")
+    refuse_unknown_keys(config, written, Keys)
+    try:
+        keys = Keys(**written.values)
+    except ValidationError as error:
+        key, problem = sentence(error, Keys)
+        raise Misconfigured(f"{where(config, key, written, PREFIX, os.environ)}: {problem}") from None
+    try:
+        return _resolve(config, keys, written)
+    except ValueError as error:
+        raise Misconfigured(f"{at(config)}: {error}.") from None
+
+
+def _resolve(config: Path, keys: Keys, written: Written) -> Settings:
+    """Turn keys into what they lead to; ValueError where two keys contradict each other."""
+    base = config.resolve().parent
+    registration = values.read_registration(
+        base / keys.registration,
+        as_token=_secret(base, "as_token", keys.as_token, keys.as_token_file),
+        hs_token=_secret(base, "hs_token", keys.hs_token, keys.hs_token_file),
+    )
+    data = base / keys.data
+    database_url = _secret(base, "database_url", keys.database_url, keys.database_url_file)
+    secretariat = values.accounts_of(keys.homeserver.server_name, keys.secretariat)
+    values.check_pages(keys.listen, keys.web_listen, keys.public_url)
+    secrets_in = [base / keys.registration] + ([config] if not SECRET_KEYS.isdisjoint(written.values) else [])
+    return Settings(
+        config=config.resolve(),
+        homeserver=keys.homeserver,
+        registration=registration,
+        listen=Listen.parse(keys.listen),
+        web_listen=Listen.parse(keys.web_listen) if keys.web_listen else None,
+        public_url=keys.public_url,
+        data=data,
+        database_url=values.database_url(database_url, base, data),
+        rooms=base / keys.rooms,
+        secretariat=secretariat,
+        display_name=keys.display_name,
+        log=keys.log,
+        concurrency=keys.concurrency,
+        open_files=tuple(file for file in secrets_in if open_to_others(file)),
+    )
+
+
+def _secret(base: Path, name: str, value: SecretStr | None, file: Path | None) -> str | None:
+    if value is not None and file is not None:
+        raise ValueError(f"{name} and {name}_file are both set, so remove one of them")
+    if file is not None:
+        return read_token(base / file, name)
+    return value.get_secret_value() if value is not None else None

@@ -1,0 +1,159 @@
+"""The keys of ``config.yaml``, each with its effect, unit, default and reason.
+
+``settings`` reads them; ``installation`` writes their descriptions into the file as comments; the handbook lists them.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from oshiyakusho_matrix import settings_values as values
+
+PREFIX = "OSHIYAKUSHO_"
+
+
+class HomeserverKeys(BaseModel):
+    """The homeserver that this service stands beside."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, AfterValidator(values.http_url)] = Field(
+        description="Where this service calls the homeserver's client-server API: an http(s) address, best the "
+        "internal one (no default: a wrong guess would talk to a stranger).",
+        examples=["http://127.0.0.1:8008"],
+    )
+    server_name: Annotated[str, AfterValidator(values.server_name)] = Field(
+        description="The homeserver's own name, the part after the colon in its user ids (no default; it is in "
+        "homeserver.yaml and can never change).",
+        examples=["matrix.example.jp"],
+    )
+
+
+class LogKeys(BaseModel):
+    """What is written to standard error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        description="The least important line that is written (default info: what was done, not how).",
+        examples=["info"],
+    )
+    format: Literal["json", "console"] = Field(
+        default="console",
+        description="json for machines that collect logs, console for people (default console: people start it first).",
+        examples=["console"],
+    )
+
+
+class Keys(BaseSettings):
+    """The keys of ``config.yaml``; ``init`` writes these descriptions into it as comments."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True
+    )
+
+    homeserver: HomeserverKeys
+    registration: Path = Field(
+        default=Path("registration.yaml"),
+        description="The file that the homeserver loads too: the service's id, its two tokens, the bot's name (default "
+        "registration.yaml beside this file, where init writes it). It holds secrets: mode 0600.",
+        examples=["registration.yaml"],
+    )
+    as_token: SecretStr | None = Field(
+        default=None,
+        description="The token we show the homeserver, instead of the one in the registration; meant for the "
+        "environment (default: the registration's).",
+        examples=["a long random word, as in the registration"],
+    )
+    as_token_file: Path | None = Field(
+        default=None,
+        description="A file that holds as_token alone, as container secrets do (default: the registration's).",
+        examples=["/run/secrets/as_token"],
+    )
+    hs_token: SecretStr | None = Field(
+        default=None,
+        description="The token the homeserver shows us, instead of the one in the registration; meant for the "
+        "environment (default: the registration's).",
+        examples=["a long random word, as in the registration"],
+    )
+    hs_token_file: Path | None = Field(
+        default=None,
+        description="A file that holds hs_token alone, as container secrets do (default: the registration's).",
+        examples=["/run/secrets/hs_token"],
+    )
+    listen: Annotated[str, AfterValidator(values.address)] = Field(
+        description="HOST:PORT where the homeserver and operators reach us: application service API, /healthz, "
+        "/metrics. The registration's url leads here. Keep it off the Internet (no default: it must match "
+        "the registration).",
+        examples=["127.0.0.1:9010"],
+    )
+    web_listen: Annotated[str, AfterValidator(values.address)] | None = Field(
+        default=None,
+        description="HOST:PORT of the public pages, for a reverse proxy with TLS in front; never the same as listen "
+        "(default: no pages). Needs public_url.",
+        examples=["127.0.0.1:9011"],
+    )
+    public_url: Annotated[str, AfterValidator(values.public_url)] | None = Field(
+        default=None,
+        description="How people reach the public pages: https, except on this machine alone (default: none). Links in "
+        "messages begin with it. Needs web_listen.",
+        examples=["https://cityhall.example.jp"],
+    )
+    data: Path = Field(
+        default=Path("data"),
+        description="The directory for what the service itself writes (default data beside this file; a system service "
+        "sets it to its state directory).",
+        examples=["data"],
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="The database: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME (default: SQLite in "
+        "data/oshiyakusho.sqlite3, enough for one process and needing nobody's care).",
+        examples=["postgresql://oshiyakusho:PASSWORD@127.0.0.1/oshiyakusho"],
+    )
+    database_url_file: Path | None = Field(
+        default=None,
+        description="A file that holds database_url alone, so that its password stands nowhere else (default: none).",
+        examples=["/run/secrets/database_url"],
+    )
+    rooms: Path = Field(
+        default=Path("rooms"),
+        description="The directory that declares the city hall in YAML (default rooms beside this file, where init "
+        "puts a copy to edit).",
+        examples=["rooms"],
+    )
+    secretariat: Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.words)] = Field(
+        min_length=1,
+        description="User ids of the first people in 事務局室, which makes them the secretariat; they must be accounts "
+        "of this homeserver, since that room is not federated (no default: somebody must run the city hall).",
+        examples=['["@jimukyoku:matrix.example.jp"]'],
+    )
+    display_name: Annotated[str, AfterValidator(values.one_line)] = Field(
+        default="市役所",
+        description="The bot's name as people see it (default 市役所: short enough for a telephone's room list).",
+        examples=["市役所"],
+    )
+    log: LogKeys = LogKeys()
+    concurrency: int = Field(
+        default=8,
+        ge=1,
+        le=64,
+        description="How many calls to the homeserver run at once, 1 to 64 (default 8: measured on Synapse, nothing is "
+        "gained beyond it).",
+        examples=["8"],
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment before the file (which arrives as init arguments); nothing else is looked at."""
+        return env_settings, init_settings

@@ -1,0 +1,100 @@
+"""Opens the database: SQLite in a file (embedded, the default) or PostgreSQL, set up so that both behave alike.
+
+Called once, by ``app``; ``Store`` and ``upgrade`` get what it returns. On SQLite a transaction that will write says so
+when it begins (``BEGIN IMMEDIATE``), because one that turns from reading to writing half-way is refused with
+SQLITE_BUSY however long it would wait (https://sqlite.org/lang_transaction.html).
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from oshiyakusho_matrix.core.errors import Misconfigured
+
+#: Execution option of connections whose transactions write.
+WRITING: Final = "oshiyakusho_writing"
+
+_EXPECTED: Final = "sqlite+aiosqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
+_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+_PRAGMAS: Final = (
+    "PRAGMA busy_timeout = 10000",  # first, so that the next one waits as well; milliseconds
+    "PRAGMA journal_mode = WAL",
+    # FULL, not NORMAL: once the homeserver has had its 200 it forgets the events, so a commit must survive the loss of
+    # power. In WAL mode NORMAL keeps the file whole but may lose the latest commits (https://sqlite.org/pragma.html).
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+)
+
+
+def create_engine(url: str) -> AsyncEngine:
+    """Return an engine for ``url``; nothing is connected yet, but the file of a SQLite database is made (mode 0600).
+
+    Raises ``Misconfigured`` for a URL that names no database we can use; the message never holds the password.
+    """
+    parsed = _parse(url)
+    # Values stay out of error messages: they are other people's words and names.
+    common: dict[str, Any] = {"hide_parameters": True, "pool_size": 10, "max_overflow": 10, "pool_timeout": 30}
+    if parsed.get_backend_name() == "sqlite":
+        _make_private(parsed)
+        engine = create_async_engine(parsed, **common)
+        event.listen(engine.sync_engine, "connect", _set_up_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+    # A database that was restarted has closed our connections: pre_ping finds out before a statement is lost.
+    return create_async_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10}, **common)
+
+
+async def require_reachable(engine: AsyncEngine) -> None:
+    """Connect once; ``Misconfigured`` in one sentence if that fails. For the start, where waiting would not help."""
+    try:
+        async with engine.connect() as connection:
+            await connection.exec_driver_sql("SELECT 1")
+    except (DBAPIError, OSError, ValueError) as error:
+        where = engine.url.render_as_string(hide_password=True)
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()
+        raise Misconfigured(f"database_url: {where} cannot be opened ({cause[0] if cause else 'no reason'}).") from None
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise Misconfigured(f"database_url: this is not the address of a database; expected {_EXPECTED}.") from None
+    driver = _DRIVERS.get(parsed.drivername, parsed.drivername)
+    if driver not in _DRIVERS.values():
+        raise Misconfigured(f"database_url: {parsed.drivername} is not supported; expected {_EXPECTED}.")
+    if driver == _DRIVERS["sqlite"] and parsed.database in (None, "", ":memory:"):
+        raise Misconfigured("database_url: a SQLite database needs a file; expected sqlite+aiosqlite:///PATH.")
+    return parsed.set(drivername=driver)
+
+
+def _make_private(url: URL) -> None:
+    """Make the file before SQLite does: it, its -wal and its -shm then get mode 0600, whatever the umask."""
+    path = Path(str(url.database))
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise Misconfigured(f"database_url: {path} cannot be opened ({error.strerror}).") from None
+
+
+def _set_up_sqlite(dbapi_connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    dbapi_connection.isolation_level = None  # the driver begins nothing by itself; _begin_sqlite does
+    cursor = dbapi_connection.cursor()
+    try:
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+    finally:
+        cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get(WRITING, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

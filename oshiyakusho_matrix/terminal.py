@@ -1,0 +1,125 @@
+"""What the command line shows: sentences in the operator's language, trees, tables, a progress bar; or JSON."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import structlog
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.tree import Tree
+
+from oshiyakusho_matrix.applying import Outcome
+from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.divisions.plan_text import branches
+from oshiyakusho_matrix.divisions.planner import HallPlan
+from oshiyakusho_matrix.doctor_findings import Examination, Verdict
+from oshiyakusho_matrix.outbox.render import Renderer
+from oshiyakusho_matrix.settings_keys import LogKeys
+
+OnProgress = Callable[[int, int], None]
+
+
+@cache
+def _renderer() -> Renderer:
+    return Renderer()
+
+
+def language() -> str:
+    """Return the operator's language from the environment: Japanese if the locale says so, else English."""
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    return "ja" if locale.startswith("ja") else "en"
+
+
+def words(text: Text) -> str:
+    """Return a text as plain words in the operator's language."""
+    return _renderer().render(text, language()).body
+
+
+def ok(directory: Path) -> str:
+    """Return the sentence that all files are sound."""
+    return words(say("{directory}: no mistakes.", directory=str(directory)))
+
+
+def set_up_log(keys: LogKeys) -> None:
+    """Write log lines to standard error, as the settings want them."""
+    logging.basicConfig(level=keys.level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    renderer: structlog.types.Processor = (
+        structlog.processors.JSONRenderer() if keys.format == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, keys.level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+
+
+@contextmanager
+def progress(*, quiet: bool = False) -> Iterator[OnProgress]:
+    """Show a bar while rooms are being made; give what to call with (done, total)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
+        task = bar.add_task(words(say("Rooms")), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def print_plan(plan: HallPlan, *, as_json: bool) -> None:
+    """Print a plan as a tree."""
+    lines = [(words(title), [words(line) for line in below]) for title, below in branches(plan)]
+    if as_json:
+        changes = [{"what": title, "changes": below} for title, below in lines]
+        print(json.dumps({"empty": plan.empty, "changes": changes}, ensure_ascii=False, indent=2))
+        return
+    if plan.empty:
+        print(words(say("Nothing to do: files, records and rooms agree.")))
+        return
+    tree = Tree(words(say("City hall")))
+    for title, below in lines:
+        branch = tree.add(title)
+        for line in below:
+            branch.add(line)
+    Console(markup=False, highlight=False).print(tree)
+
+
+def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
+    """Print what applying came to."""
+    if as_json:
+        print(json.dumps({"complete": outcome.complete, "rooms": outcome.rooms, "failed": list(outcome.failed)}))
+        return
+    if outcome.complete:
+        print(words(say("The city hall stands: {count} rooms agree with the files.", count=outcome.rooms)))
+        return
+    print(words(say("Not everything agrees yet. Left: {left}", left=outcome.left)))
+    for failed in outcome.failed:
+        print(f"- {failed}")
+
+
+def print_examinations(found: Sequence[Examination], *, as_json: bool) -> bool:
+    """Print what the doctor found; return whether anything failed."""
+    failed = any(e.verdict is Verdict.FAILED for e in found)
+    if as_json:
+        rows = [
+            {"name": e.name, "verdict": e.verdict, "found": words(e.found), "mend": words(e.mend) if e.mend else None}
+            for e in found
+        ]
+        print(json.dumps(rows, ensure_ascii=False, indent=2))
+        return failed
+    table = Table(show_header=False, box=None, padding=(0, 1))
+    marks = {Verdict.OK: "✓", Verdict.WARNING: "!", Verdict.FAILED: "✗"}
+    for e in found:
+        table.add_row(marks[e.verdict], e.name, words(e.found))
+        if e.mend is not None:
+            table.add_row("", "", "→ " + words(e.mend))
+    Console(markup=False, highlight=False).print(table)
+    return failed

@@ -1,0 +1,143 @@
+"""From a message to an answer: who may, where, in which words, and that a refusal leaves nothing half done."""
+
+import pytest
+
+from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.reconcile.interface import WorkKey
+from tests.commands.conftest import Counter
+from tests.commands.fakes import BOT, CHAT, ELSEWHERE, HANAKO, TARO, event, flat, message
+from tests.commands.sample import notes
+
+STRANGER = UserId("@stranger:town.example")
+
+
+async def test_a_command_runs_and_is_answered_where_it_was_asked(counter: Counter) -> None:
+    reply = await counter.answer(message("！課　一覧", sender=TARO))
+    assert flat(reply.text) == "Here is the list."
+    assert (reply.to.room_id, reply.to.event_id, reply.to.asker, reply.to.language) == ("!room", "$event1", TARO, "ja")
+    assert reply.to.thread_root is None
+
+
+async def test_a_command_in_a_thread_is_answered_in_the_thread(counter: Counter) -> None:
+    relation = {"rel_type": "m.thread", "event_id": "$root"}
+    reply = await counter.answer(event({"msgtype": "m.text", "body": "!課 一覧", "m.relates_to": relation}))
+    assert reply.to.thread_root == "$root"
+
+
+async def test_an_answer_that_waits_for_work_is_promised_not_said(counter: Counter) -> None:
+    assert await counter.hear(message("!課 新設 zaisei --名称 財政課")) == []
+    ((to, keys, done),) = counter.follow_ups.promises
+    assert (to.event_id, keys, flat(done)) == ("$event1", (WorkKey("division", "zaisei"),), "財政課 was made.")
+    assert await notes(counter.store) == ["made zaisei"]
+
+
+async def test_a_refusal_undoes_what_the_handler_wrote(counter: Counter) -> None:
+    reply = await counter.answer(message("!課 新設 taken --名称 財政課"))
+    assert flat(reply.text) == "That one exists already."
+    assert await notes(counter.store) == []
+
+
+async def test_any_other_error_is_the_inboxs(counter: Counter) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await counter.hear(message("!break"))
+    assert counter.outbox.replies == []
+    assert await notes(counter.store) == []
+
+
+async def test_a_mistake_is_answered_in_the_askers_language(counter: Counter) -> None:
+    counter.askers.languages[HANAKO] = "en"
+    reply = await counter.answer(message("!課 新設"))
+    assert reply.to.language == "en"
+    assert flat(reply.text).startswith("slug is missing. Usage: `!division create <slug>")
+
+
+async def test_a_member_is_told_whom_to_ask_for_what_is_the_secretariats(counter: Counter) -> None:
+    reply = await counter.answer(message("!課 新設 zaisei --名称 財政課", sender=TARO))
+    assert flat(reply.text).startswith("Only the secretariat")
+    assert await notes(counter.store) == []
+
+
+@pytest.mark.parametrize("room", [CHAT, "!room"])
+async def test_a_stranger_gets_one_answer_whether_a_command_exists_or_not(counter: Counter, room: str) -> None:
+    asked = ["!division create zaisei", "!division fabricate zaisei", "!division", "!audit 5", "!audio 5"]
+    replies = [
+        await counter.answer(message(body, sender=STRANGER, room=room, number=n))
+        for n, body in enumerate(asked)  # type: ignore[arg-type]
+    ]
+    said = [flat(r.text).replace("audit", "…").replace("audio", "…").replace("division", "…") for r in replies]
+    assert set(said) == {"There is no command “…”. Write `!ヘルプ` for all of them."}
+
+
+async def test_a_stranger_may_use_what_is_for_everybody(counter: Counter) -> None:
+    assert flat((await counter.answer(message("!発言 こんにちは", sender=STRANGER))).text) == "Done."
+    assert await notes(counter.store) == ["said こんにちは"]
+
+
+async def test_a_mistyped_command_leads_to_the_nearest(counter: Counter) -> None:
+    reply = await counter.answer(message("!divsion list"))
+    assert "Did you mean `!division list" in flat(reply.text)
+
+
+async def test_a_group_alone_shows_its_commands_that_the_asker_may_use(counter: Counter) -> None:
+    assert [flat(p) for p in (await counter.answer(message("!課", sender=TARO))).text.parts] == ["- `!課 一覧`: Lists."]
+    assert len((await counter.answer(message("!課", number=2))).text.parts) == 2
+
+
+async def test_a_direct_chat_needs_no_prefix_and_talk_gets_a_hint(counter: Counter) -> None:
+    assert flat((await counter.answer(message("課 一覧", room=CHAT))).text) == "Here is the list."
+    assert flat((await counter.answer(message("課", room=CHAT, number=2))).text).startswith("These commands belong")
+    for number, talk in enumerate(("おはようございます", "課 のことで質問です", "！？", ""), start=3):
+        assert "`!ヘルプ`" in flat((await counter.answer(message(talk, room=CHAT, number=number))).text)
+
+
+@pytest.mark.parametrize(
+    "body", ["課 一覧", "おはよう", "！？", "!!", "! すごい", "市役所: 明日は休みです", "市役所さん、課 一覧", "課", ""]
+)
+async def test_talk_in_a_room_is_left_alone(counter: Counter, body: str) -> None:
+    assert await counter.hear(message(body)) == []
+
+
+async def test_in_a_room_the_bots_name_leads_a_command_and_a_mention_is_always_answered(counter: Counter) -> None:
+    assert flat((await counter.answer(message("市役所: 課 一覧"))).text) == "Here is the list."
+    reply = await counter.answer(message(f"{BOT}: ありがとう", number=2))
+    assert "`!ヘルプ`" in flat(reply.text)
+
+
+async def test_rooms_that_are_not_ours_are_not_listened_to_and_nobody_is_looked_up(counter: Counter) -> None:
+    assert await counter.hear(message("!help", room=ELSEWHERE)) == []
+    assert await counter.hear(message("おはよう")) == []
+    assert counter.askers.asked == []
+
+
+async def test_who_asks_is_looked_up_each_time(counter: Counter) -> None:
+    from oshiyakusho_matrix.commands.interface import Role
+
+    await counter.answer(message("!課 一覧", sender=TARO))
+    counter.askers.roles[TARO] = Role.ANYONE
+    assert "no command" in flat((await counter.answer(message("!課 一覧", sender=TARO, number=2))).text)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<script>alert(1)</script>",
+        "\u202e\u2066evil",
+        "\U0001f600" * 10_000,
+        "a\x00b\x1b[31m",
+        "\ud83d",
+        "{name} {0} %s `*_[x](y)",
+        "'; DROP TABLE audit; --",
+        "「" * 5000,
+    ],
+    ids=["html", "bidi", "emoji", "control", "surrogate", "format", "sql", "quotes"],
+)
+async def test_hostile_text_is_only_text(counter: Counter, hostile: str) -> None:
+    await counter.hear(message(f"!発言 {hostile}"))
+    await counter.hear(message(f"!{hostile}", number=2))
+    await counter.hear(message(f"!課 新設 {hostile}", number=3))
+    await counter.hear(message(f"!課 新設 zaisei --名称 x{hostile}", number=4))
+    await counter.hear(message(f"!会員 除名 @taro:hub.example {hostile}", number=5))
+    await counter.hear(message(hostile, room=CHAT, number=6))
+    assert (await notes(counter.store))[0].startswith("said ")
+    for reply in counter.outbox.replies:
+        assert all(len(v) <= 500 for v in reply.text.values.values() if isinstance(v, str))

@@ -1,0 +1,1 @@
+"""The embedded homeserver, started for real."""
