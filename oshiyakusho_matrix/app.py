@@ -37,6 +37,7 @@ from oshiyakusho_matrix.divisions.plan_controller import PlanController
 from oshiyakusho_matrix.divisions.planner import Planner
 from oshiyakusho_matrix.divisions.service import CityHall
 from oshiyakusho_matrix.homeserver.interface import Homeserver
+from oshiyakusho_matrix.housekeeping import EVERY_DAY, Housekeeper
 from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.outbox.sender import OutboxSender
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
@@ -154,6 +155,11 @@ class CityHallApp:
                     name=identity.display_name,
                 ),
                 FollowUpController(store, outbox),
+                Housekeeper(
+                    store=store,
+                    trimmed=lambda: (self.inbox, self.sender),
+                    look_at_everything=self._look_at_everything,
+                ),
             ],
             follow_ups=follow_ups,
             outbox=outbox,
@@ -181,9 +187,9 @@ class CityHallApp:
             if not picture.records:
                 declaration = await asyncio.to_thread(self.load)
                 await self.hall.apply(tx, declaration, by=self.identity.bot)
-            else:
-                await ask_everything(tx, self.queue, picture)
             await self.roster.bootstrap(tx, self.identity.secretariat)
+            # Due at once: what happened while we were away is looked for in every room.
+            await self.queue.ask(tx, EVERY_DAY)
 
     async def announce(self) -> bool:
         """Ask the homeserver to deliver what it holds back; False (and logged) if it cannot reach us yet."""
@@ -193,6 +199,9 @@ class CityHallApp:
             logger.warning("the homeserver could not call back", reason=error.reason)
             return False
         return True
+
+    async def _look_at_everything(self, tx: Transaction) -> None:
+        await ask_everything(tx, self.queue, await self.hall.picture(tx))
 
     async def _address(self, address: str) -> RoomId | None:
         """Return where 事務局室 is."""

@@ -33,10 +33,12 @@ async def examine_installation(settings: Settings, homeserver_config: Path | Non
             identity=identity_of(settings), homeserver=homeserver, engine=engine, load=load_from(settings.rooms)
         )
 
-        async def database() -> str:
+        async def database() -> str | None:
             await require_reachable(engine)
-            await check_revision(engine)
-            return str(await current_revision(engine))
+            revision = await current_revision(engine)
+            if revision is not None:
+                await check_revision(engine)
+            return revision
 
         async def rooms() -> Sequence[tuple[RoomAlias, RoomId]]:
             async with app.store.reading() as connection:

@@ -70,7 +70,7 @@ class Confirmations:
         if command.preview is None:
             await self._runner.run(command, call)
             return
-        preview = await self._runner.attempt(command, call, command.preview)
+        preview = await self._runner.attempt(command, call, command.preview, keep=False)
         if preview is None:
             return
         await call.tx.connection.execute(

@@ -43,7 +43,7 @@ def help_command(known: Callable[[], Registry]) -> Command[HelpArguments]:
         match seen.find(words):
             case Found(command, _):
                 return Answer(about_command(command, language))
-            case Group(_, commands, _):
+            case Group(_, commands, verb) if not verb:
                 return Answer(about_group(commands, language))
         if words:
             raise Refused(unknown(seen, words, language))

@@ -57,8 +57,9 @@ def hear(event: InboundEvent, *, bot: UserId, bot_name: str) -> Heard | None:
         return None
     if relation.get("rel_type") == "m.replace" or "m.new_content" in content:
         return None
-    text = _REPLY_FALLBACK.sub("", _UNSTORABLE.sub("\ufffd", body), count=1) if body.startswith("> ") else body
-    text = _UNSTORABLE.sub("\ufffd", text)
+    text = _UNSTORABLE.sub("\ufffd", body)
+    if fallback := _REPLY_FALLBACK.match(text):
+        text = text[fallback.end() :]
     mentioned = _mentioned(content.get("m.mentions"))
     pills = mentions_in(text, formatted) if isinstance(formatted, str) else mentions_in(text, "")
     manner, start = _addressed(text, pills, mentioned, bot, bot_name)

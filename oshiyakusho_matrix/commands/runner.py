@@ -42,13 +42,19 @@ class Runner:
             await self._outbox.reply(call.tx, to, answer.text)
 
     async def attempt(
-        self, command: Command[Any], call: Call[Any], step: Callable[[Call[Any]], Awaitable[T]]
+        self, command: Command[Any], call: Call[Any], step: Callable[[Call[Any]], Awaitable[T]], *, keep: bool = True
     ) -> T | None:
-        """Take a step of the command, if the asker may; None if it was refused, which then is audited and said."""
+        """Take a step of the command, if the asker may; None if it was refused, which then is audited and said.
+
+        Without ``keep`` whatever the step wrote is taken back: a preview changes nothing, even by mistake.
+        """
         try:
             check_role(command, call.asker)
-            async with call.tx.connection.begin_nested():
-                return await step(call)
+            async with call.tx.connection.begin_nested() as savepoint:
+                result = await step(call)
+                if not keep:
+                    await savepoint.rollback()
+                return result
         except Refused as refused:
             await self.note(command, call, Outcome.REFUSED)
             await self._outbox.reply(call.tx, call.reply_to, refused.text)

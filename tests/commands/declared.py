@@ -7,10 +7,10 @@ from datetime import date
 from enum import Enum
 from typing import Any, get_args
 
-from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
-from hypothesis import HealthCheck, given, settings
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from oshiyakusho_matrix.commands.arguments import Parameter, parameters_of
 from oshiyakusho_matrix.commands.interface import Command
@@ -18,12 +18,13 @@ from oshiyakusho_matrix.commands.parsing import Parsed, parse
 from oshiyakusho_matrix.commands.registry import Found, Registry
 from oshiyakusho_matrix.commands.usage import PREFIX, example, usage, written
 from oshiyakusho_matrix.commands.words import split
+from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import SLUG_PATTERN, Slug, UserId
 
 #: What people write, and what they should not: every quotation mark, dash, space and direction.
 WORDS = st.text(
     st.one_of(
-        st.characters(exclude_categories=("Cs",), exclude_characters="\x00"),
+        st.characters(codec="utf-8", exclude_characters="\x00"),
         st.sampled_from("「」『』“”\"'\\-—ー=　 @!"),
     )
 )
@@ -89,12 +90,15 @@ def _assert_reads_back(registry: Registry, command: Command[Any]) -> None:
     reads_back()
 
 
-def arguments_of(model: type[BaseModel]) -> st.SearchStrategy[BaseModel]:
-    """Return a strategy of arguments that a model accepts."""
+@st.composite
+def arguments_of(draw: st.DrawFn, model: type[BaseModel]) -> BaseModel:
+    """Draw arguments that a model accepts; what its limits and validators refuse is drawn again."""
     fields = {p.field: _values(p, model.model_fields[p.field].metadata) for p in parameters_of(model)}
-    return st.fixed_dictionaries(fields).map(lambda values: {k: v for k, v in values.items() if v is not ...}).map(
-        model.model_validate
-    )  # fmt: skip
+    values = {name: value for name, value in draw(st.fixed_dictionaries(fields)).items() if value is not ...}
+    try:
+        return model.model_validate(values)
+    except (ValidationError, Refused):
+        return reject()
 
 
 def _values(p: Parameter, metadata: Sequence[object]) -> st.SearchStrategy[Any]:
@@ -121,12 +125,5 @@ def _one(p: Parameter, metadata: Sequence[object]) -> st.SearchStrategy[Any]:
     if isinstance(p.type, type) and issubclass(p.type, Enum):
         return st.sampled_from(p.type)
     if p.type is str:
-        lengths = {"min_size": 0, "max_size": 60}
-        for m in metadata:
-            low = getattr(m, "min_length", None) if not isinstance(m, MaxLen) else None
-            high = getattr(m, "max_length", None) if not isinstance(m, MinLen) else None
-            lengths = {"min_size": low or lengths["min_size"], "max_size": min(high or 60, lengths["max_size"])}
-        return WORDS.flatmap(lambda text: st.just(text)).filter(
-            lambda text: lengths["min_size"] <= len(text) <= lengths["max_size"]
-        )
+        return WORDS
     return st.sampled_from(get_args(p.type))

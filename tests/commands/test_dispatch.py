@@ -1,11 +1,15 @@
 """From a message to an answer: who may, where, in which words, and that a refusal leaves nothing half done."""
 
+import re
+
 import pytest
 
+from oshiyakusho_matrix.commands.interface import Role
 from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.reconcile.interface import WorkKey
 from tests.commands.conftest import Counter
-from tests.commands.fakes import BOT, CHAT, ELSEWHERE, HANAKO, TARO, event, flat, message
+from tests.commands.fakes import BOT, CHAT, ELSEWHERE, HANAKO, ROOM, TARO, event, flat, message
 from tests.commands.sample import notes
 
 STRANGER = UserId("@stranger:town.example")
@@ -57,15 +61,14 @@ async def test_a_member_is_told_whom_to_ask_for_what_is_the_secretariats(counter
     assert await notes(counter.store) == []
 
 
-@pytest.mark.parametrize("room", [CHAT, "!room"])
-async def test_a_stranger_gets_one_answer_whether_a_command_exists_or_not(counter: Counter, room: str) -> None:
+async def test_a_stranger_gets_one_answer_whether_a_command_exists_or_not(counter: Counter) -> None:
     asked = ["!division create zaisei", "!division fabricate zaisei", "!division", "!audit 5", "!audio 5"]
-    replies = [
-        await counter.answer(message(body, sender=STRANGER, room=room, number=n))
-        for n, body in enumerate(asked)  # type: ignore[arg-type]
-    ]
-    said = [flat(r.text).replace("audit", "…").replace("audio", "…").replace("division", "…") for r in replies]
-    assert set(said) == {"There is no command “…”. Write `!ヘルプ` for all of them."}
+    for room in (ROOM, CHAT):
+        replies = [
+            await counter.answer(message(body, sender=STRANGER, room=room, number=n)) for n, body in enumerate(asked)
+        ]
+        said = [re.sub("audit|audio|division", "…", flat(r.text)) for r in replies]
+        assert set(said) == {"There is no command “…”. Write `!ヘルプ` for all of them."}
 
 
 async def test_a_stranger_may_use_what_is_for_everybody(counter: Counter) -> None:
@@ -90,11 +93,9 @@ async def test_a_direct_chat_needs_no_prefix_and_talk_gets_a_hint(counter: Count
         assert "`!ヘルプ`" in flat((await counter.answer(message(talk, room=CHAT, number=number))).text)
 
 
-@pytest.mark.parametrize(
-    "body", ["課 一覧", "おはよう", "！？", "!!", "! すごい", "市役所: 明日は休みです", "市役所さん、課 一覧", "課", ""]
-)
-async def test_talk_in_a_room_is_left_alone(counter: Counter, body: str) -> None:
-    assert await counter.hear(message(body)) == []
+async def test_talk_in_a_room_is_left_alone(counter: Counter) -> None:
+    talk = ("課 一覧", "おはよう", "！？", "!!", "! すごい", "市役所: 明日は休みです", "市役所さん、課 一覧", "課", "")
+    assert [await counter.hear(message(body)) for body in talk] == [[]] * len(talk)
 
 
 async def test_in_a_room_the_bots_name_leads_a_command_and_a_mention_is_always_answered(counter: Counter) -> None:
@@ -110,34 +111,33 @@ async def test_rooms_that_are_not_ours_are_not_listened_to_and_nobody_is_looked_
 
 
 async def test_who_asks_is_looked_up_each_time(counter: Counter) -> None:
-    from oshiyakusho_matrix.commands.interface import Role
-
     await counter.answer(message("!課 一覧", sender=TARO))
     counter.askers.roles[TARO] = Role.ANYONE
     assert "no command" in flat((await counter.answer(message("!課 一覧", sender=TARO, number=2))).text)
 
 
-@pytest.mark.parametrize(
-    "hostile",
-    [
-        "<script>alert(1)</script>",
-        "\u202e\u2066evil",
-        "\U0001f600" * 10_000,
-        "a\x00b\x1b[31m",
-        "\ud83d",
-        "{name} {0} %s `*_[x](y)",
-        "'; DROP TABLE audit; --",
-        "「" * 5000,
-    ],
-    ids=["html", "bidi", "emoji", "control", "surrogate", "format", "sql", "quotes"],
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\u202e\u2066evil",
+    "\U0001f600" * 10_000,
+    "a\x00b\x1b[31m",
+    "\ud83d",
+    "{name} {0} %s `*_[x](y)",
+    "'; DROP TABLE audit; --",
+    "「" * 5000,
 )
-async def test_hostile_text_is_only_text(counter: Counter, hostile: str) -> None:
-    await counter.hear(message(f"!発言 {hostile}"))
-    await counter.hear(message(f"!{hostile}", number=2))
-    await counter.hear(message(f"!課 新設 {hostile}", number=3))
-    await counter.hear(message(f"!課 新設 zaisei --名称 x{hostile}", number=4))
-    await counter.hear(message(f"!会員 除名 @taro:hub.example {hostile}", number=5))
-    await counter.hear(message(hostile, room=CHAT, number=6))
-    assert (await notes(counter.store))[0].startswith("said ")
+
+
+async def test_hostile_text_is_only_text(counter: Counter) -> None:
+    for hostile in HOSTILE:
+        await counter.hear(message(f"!発言 {hostile}"))
+        await counter.hear(message(f"!{hostile}"))
+        await counter.hear(message(f"!課 新設 {hostile}"))
+        await counter.hear(message(f"!課 新設 zaisei --名称 x{hostile}"))
+        await counter.hear(message(f"!会員 除名 @taro:hub.example --はい {hostile}"))
+        await counter.hear(message(hostile, room=CHAT))
+    said = [note.removeprefix("said ") for note in await notes(counter.store) if note.startswith("said ")]
+    assert said == [hostile.replace("\x00", "\ufffd").replace("\ud83d", "\ufffd") for hostile in HOSTILE]
+    renderer = Renderer()
     for reply in counter.outbox.replies:
-        assert all(len(v) <= 500 for v in reply.text.values.values() if isinstance(v, str))
+        assert "<script" not in renderer.render(reply.text, "ja").html

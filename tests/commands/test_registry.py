@@ -1,6 +1,6 @@
 """Names: found in every spelling, suggested when mistyped, and never answered to by two commands."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel
@@ -92,6 +92,6 @@ class OwnYes(BaseModel):
 
 
 def test_a_command_with_a_preview_leaves_yes_to_the_language() -> None:
-    own = Command(("drop", "削除"), say("Drops."), Role.ANYONE, OwnYes, LIST.run, REMOVE.preview)
+    own: Command[Any] = Command(("drop", "削除"), say("Drops."), Role.ANYONE, OwnYes, BREAK.run, REMOVE.preview)
     with pytest.raises(Misconfigured, match="--yes"):
         Registry((own,))

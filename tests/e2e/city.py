@@ -1,0 +1,241 @@
+"""A city hall to test with: what ``init`` writes, a small hall in it, its own Synapse, and the service run as ``serve``.
+
+Everything is the product's own: the registration that Synapse loads, ``config.yaml``, the listeners, the migrations.
+Only the declared hall is small, so that it stands within seconds. ``conftest`` keeps one city for each database.
+"""
+
+import asyncio
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import yaml
+
+from oshiyakusho_matrix.app import CityHallApp
+from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
+from oshiyakusho_matrix.installation import Order, write_installation
+from oshiyakusho_matrix.roster.tables import managed_rooms
+from oshiyakusho_matrix.serving import running
+from oshiyakusho_matrix.settings import Settings, load_settings
+from tests.support.homeservers import Authority
+from tests.support.ports import ReservedPort
+from tests.support.users import MatrixUser
+
+#: Two groups of divisions and one of circles; three divisions; two circles. Rooms come from the shipped kinds.yaml.
+CITYHALL = """\
+hall:
+  slug: cityhall
+  name: {ja: 市役所, en: City Hall}
+  purpose: {ja: 公務員が学び合うところです。, en: Where public servants learn from one another.}
+groups:
+  - slug: kikaku
+    name: {ja: 企画・行政運営, en: Planning}
+    purpose: {ja: 役所の土台です。, en: The groundwork.}
+  - slug: zei
+    name: {ja: 税・債権, en: Taxes}
+    purpose: {ja: 税の課です。, en: Taxes.}
+  - slug: kenjinkai
+    name: {ja: 都道府県人会, en: Circles}
+    purpose: {ja: ゆかりの地の集まりです。, en: By prefecture.}
+"""
+KENJINKAI = """\
+kind: kenjinkai
+group: kenjinkai
+purpose: {ja: "{name}です。", en: "The {name}."}
+circles:
+  - slug: kenjinkai-13
+    name: {ja: 東京都人会, en: Tokyo Circle}
+  - slug: kenjinkai-27
+    name: {ja: 大阪府人会, en: Osaka Circle}
+"""
+DIVISIONS = {
+    "zaisei": ("みんなの財政課", "Everyone's Finance Division", "kikaku"),
+    "koho": ("広報課", "Public Relations Division", "kikaku"),
+    "shiminzei": ("市民税課", "Residents' Tax Division", "zei"),
+}
+#: How long anything may take until it is as it must be, in seconds. Only a failure ever waits that long.
+SOON = 30.0
+
+
+@dataclass(frozen=True)
+class City:
+    """A running city hall with its homeserver ``hub``, a federated ``neighbour``, and the first secretary."""
+
+    app: CityHallApp
+    settings: Settings
+    hub: EmbeddedSynapse
+    neighbour: EmbeddedSynapse
+    secretary: MatrixUser
+    _divisions: list[str] = field(default_factory=list)
+
+    @property
+    def bot(self) -> UserId:
+        """The bot's user id."""
+        return self.settings.bot
+
+    @property
+    def via(self) -> list[str]:
+        """What a link into the hall says for users of other servers."""
+        return [self.hub.server_name]
+
+    def alias(self, localpart: str) -> str:
+        """Return an alias of the hub, as links carry it."""
+        return f"#{localpart}:{self.hub.server_name}"
+
+    async def room(self, localpart: str) -> RoomId:
+        """Return the id of a room, by the homeserver's own directory."""
+        return RoomId(await self.secretary.resolve(self.alias(localpart)))
+
+    async def gated_rooms(self) -> dict[str, RoomId]:
+        """Return every room behind the gate that exists, by its alias's localpart."""
+        async with self.app.store.reading() as connection:
+            rooms = await managed_rooms(connection)
+        return {room.alias_localpart: room.room_id for room in rooms if room.gated and room.room_id is not None}
+
+    async def idle(self) -> None:
+        """Wait until what has reached the service is handled, the rooms agree with the records, and all is said."""
+        await self.app.inbox.idle()
+        counts = await self.app.loop.settle_all(timedelta(seconds=SOON))
+        assert counts.busy == 0, f"after {SOON} s {counts.busy} keys still have not settled"
+        await self.app.sender.idle()
+
+    async def admit(self, *people: MatrixUser, secretariat: bool = False) -> None:
+        """Admit people by the records, and have each accept the invites that follow."""
+        async with self.app.store.transaction() as tx:
+            for person in people:
+                await self.app.roster.admit(tx, person.user_id, by=self.bot, secretariat=secretariat)
+        for person in people:
+            for localpart in ("cityhall", "cityhall-jimukyoku") if secretariat else ("cityhall",):
+                room_id = await self.room(localpart)
+                await person.invited_to(room_id)
+                await person.join(room_id, via=self.via)
+
+    def declare(self, slug: str, *, name: str, group: str = "kikaku", heads: tuple[str, ...] = ()) -> Path:
+        """Write a division into the files; nothing is applied."""
+        content = {
+            "slug": slug,
+            "name": {"ja": name, "en": name},
+            "purpose": {"ja": f"{name}の集まりです。", "en": name},
+            "group": group,
+            "heads": list(heads),
+        }
+        path = self.settings.rooms / "divisions" / f"{slug}.yaml"
+        path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+        return path
+
+
+def new_slug(word: str = "ka") -> str:
+    """Return a slug that no test has used: slugs are never used again."""
+    return f"{word}-{secrets.token_hex(3)}"
+
+
+def shrink(rooms: Path) -> None:
+    """Replace the shipped hall that ``init`` copied by the small one; the shipped kinds stay."""
+    (rooms / "cityhall.yaml").write_text(CITYHALL, encoding="utf-8")
+    (rooms / "kenjinkai.yaml").write_text(KENJINKAI, encoding="utf-8")
+    shutil.rmtree(rooms / "divisions")
+    (rooms / "divisions").mkdir()
+    for slug, (ja, en, group) in DIVISIONS.items():
+        content = {"slug": slug, "name": {"ja": ja, "en": en}, "purpose": {"ja": ja, "en": en}, "group": group}
+        (rooms / "divisions" / f"{slug}.yaml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+
+
+@asynccontextmanager
+async def running_city(
+    directory: Path, *, authority: Authority, neighbour: EmbeddedSynapse, database_url: str | None
+) -> AsyncIterator[City]:
+    """``init``, a Synapse with that registration, ``serve``; the hall stands when the context is entered."""
+    ports = [ReservedPort() for _ in range(4)]
+    client, federation, listen, web_listen = (port.open_to_listeners() for port in ports)
+    hub = EmbeddedSynapse(
+        directory / "synapse",
+        server_name=f"localhost:{federation}",
+        port=client,
+        federation=authority.listener(federation),
+        registrations=[directory / "city" / "registration.yaml"],
+    )
+    async with AsyncExitStack() as stack:
+        for port in ports:
+            stack.callback(port.release)
+        settings = _install(directory / "city", hub, listen=listen, web_listen=web_listen, database_url=database_url)
+        stack.push_async_callback(hub.stop)
+        await hub.start()
+        secretary = await MatrixUser.on(hub, "kanri", display_name="事務局の試験員")
+        stack.push_async_callback(secretary.close)
+        app = await stack.enter_async_context(running(settings))
+        city = City(app, settings, hub, neighbour, secretary)
+        await city.idle()
+        for localpart in ("cityhall", "cityhall-jimukyoku"):
+            room_id = await city.room(localpart)
+            await secretary.invited_to(room_id)
+            await secretary.join(room_id)
+        await city.idle()
+        yield city
+
+
+def _install(
+    directory: Path, hub: EmbeddedSynapse, *, listen: int, web_listen: int, database_url: str | None
+) -> Settings:
+    write_installation(
+        Order(
+            directory=directory,
+            homeserver_url=hub.url,
+            server_name=hub.server_name,
+            listen=f"127.0.0.1:{listen}",
+            secretariat=[hub.user_id("kanri")],
+            web_listen=f"127.0.0.1:{web_listen}",
+            public_url=f"http://127.0.0.1:{web_listen}",
+        )
+    )
+    config = directory / "config.yaml"
+    if database_url is not None:
+        with config.open("a", encoding="utf-8") as file:
+            file.write(f"\ndatabase_url: {database_url}\n")
+        config.chmod(0o600)
+    shrink(directory / "rooms")
+    return load_settings(config)
+
+
+class Cities:
+    """Keeps one city for each database, made when a test first asks for it. Each lives in a task of its own."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, City] = {}
+        self._lives: list[tuple[asyncio.Event, asyncio.Task[None]]] = []
+
+    def find(self, database: str) -> City | None:
+        """Return the city on a database, if it stands."""
+        return self._open.get(database)
+
+    async def open(
+        self, database: str, directory: Path, *, authority: Authority, neighbour: EmbeddedSynapse, url: str | None
+    ) -> City:
+        """Build the city on a database, and keep it."""
+        stands: asyncio.Future[City] = asyncio.get_running_loop().create_future()
+        enough = asyncio.Event()
+
+        async def live() -> None:
+            try:
+                async with running_city(directory, authority=authority, neighbour=neighbour, database_url=url) as city:
+                    stands.set_result(city)
+                    await enough.wait()
+            except BaseException as error:
+                if not stands.done():
+                    stands.set_exception(error)
+                    return
+                raise
+
+        self._lives.append((enough, asyncio.create_task(live())))
+        self._open[database] = await stands
+        return self._open[database]
+
+    async def close(self) -> None:
+        """End all of them; an error in one of their parts is raised here."""
+        for enough, _ in self._lives:
+            enough.set()
+        await asyncio.gather(*(life for _, life in self._lives))

@@ -1,0 +1,30 @@
+"""The one law of the gate: whoever is not a current member is in no gated room. Read from the homeserver itself."""
+
+from oshiyakusho_matrix.divisions.domain import Audience
+from oshiyakusho_matrix.roster.tables import managed_rooms, members
+from tests.e2e.city import City
+
+#: Whoever knocks at the hall waits outside of it; everywhere else a knock has no business either.
+INSIDE = ("join", "invite")
+
+
+async def assert_law_of_the_gate(city: City) -> None:
+    """Read the members of every managed room; nobody outside the records is joined or invited (or knocks within)."""
+    await city.idle()
+    async with city.app.store.reading() as connection:
+        rooms = [room for room in await managed_rooms(connection) if room.gated and room.room_id is not None]
+        everybody = await members(connection)
+    hall = {member.user_id for member in everybody}
+    office = {member.user_id for member in everybody if member.secretariat}
+    assert len(rooms) >= 24, "the hall has lost rooms"
+    for room in rooms:
+        assert room.room_id is not None
+        allowed = (office if room.audience == Audience.SECRETARIAT else hall) | {city.bot}
+        watched = INSIDE if room.role == "hall" else (*INSIDE, "knock")
+        inside = {
+            event.state_key
+            for event in await city.app.homeserver.room_state(room.room_id)
+            if event.type == "m.room.member" and event.content.get("membership") in watched
+        }
+        assert city.bot in inside, f"the bot is not in {room.alias_localpart}"
+        assert inside <= allowed, f"in {room.alias_localpart}, against the law of the gate: {inside - allowed}"

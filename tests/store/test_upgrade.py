@@ -1,0 +1,141 @@
+"""The history of the tables leads to exactly what the code declares, from nothing and from each earlier version."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from oshiyakusho_matrix.core.errors import Misconfigured
+from oshiyakusho_matrix.store import upgrade as upgrading
+from oshiyakusho_matrix.store.engine import create_engine
+from oshiyakusho_matrix.store.errors import StatementRefused
+from oshiyakusho_matrix.store.metadata import metadata
+from oshiyakusho_matrix.store.schema import create_all
+from oshiyakusho_matrix.store.unit_of_work import Store
+from oshiyakusho_matrix.store.upgrade import check_revision, current_revision, head_revision, prepare, upgrade
+from tests.conftest import import_all_tables
+
+
+@pytest.fixture
+async def empty(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on a database without tables."""
+    import_all_tables()
+    engine = create_engine(database_url)
+    yield engine
+    await engine.dispose()
+
+
+async def differences(engine: AsyncEngine) -> list[object]:
+    def compare(connection: Connection) -> list[object]:
+        options = {"compare_type": True, "compare_server_default": True}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+    async with engine.connect() as connection:
+        return await connection.run_sync(compare)
+
+
+async def triggers(engine: AsyncEngine) -> set[tuple[str, str]]:
+    query = {
+        "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'",
+        "postgresql": "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+    }[engine.dialect.name]
+    async with engine.connect() as connection:
+        return {(name, " ".join(sql.split())) for name, sql in await connection.execute(text(query))}
+
+
+async def test_from_nothing_to_what_the_code_declares(empty: AsyncEngine) -> None:
+    await prepare(empty)
+    assert await differences(empty) == []
+    assert await current_revision(empty) == head_revision()
+    by_upgrade = await triggers(empty)
+    async with empty.begin() as connection:
+        await connection.run_sync(metadata.drop_all)
+    await create_all(empty)
+    assert by_upgrade == await triggers(empty) != set()
+
+
+async def test_from_the_previous_version_with_its_rows(empty: AsyncEngine) -> None:
+    await upgrade(empty, "0001")
+    async with Store(empty).transaction() as tx:
+        await tx.connection.execute(
+            text("INSERT INTO follow_up (id, reply_to, done, created_at) VALUES ('a', '{}', '{}', CURRENT_TIMESTAMP)"),
+        )
+        await tx.connection.execute(
+            text(
+                "INSERT INTO follow_up_key (follow_up_id, kind, name, position, asked, said)"
+                " VALUES ('a', 'space', 'zaisei', 0, 1, '[]')"
+            )
+        )
+    with pytest.raises(Misconfigured, match=r"older than this program .*`oshiyakusho-matrix db upgrade`"):
+        await prepare(empty)
+    await upgrade(empty)
+    await check_revision(empty)
+    async with Store(empty).reading() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM follow_up_key")) == 1
+
+
+async def test_upgrading_twice_and_by_two_at_once_is_fine(empty: AsyncEngine, database_url: str) -> None:
+    other = create_engine(database_url)
+    await asyncio.gather(upgrade(empty), upgrade(other))
+    await upgrade(empty)
+    await other.dispose()
+    assert await differences(empty) == []
+
+
+async def test_a_database_newer_than_the_code_is_left_alone(empty: AsyncEngine) -> None:
+    await upgrade(empty)
+    async with Store(empty).transaction() as tx:
+        await tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for attempt in (prepare, check_revision, upgrade):
+        with pytest.raises(Misconfigured, match=r"newer than this program \(revision 9999, known up to"):
+            await attempt(empty)
+    assert await current_revision(empty) == "9999"
+
+
+async def test_a_database_of_something_else_is_left_alone(empty: AsyncEngine) -> None:
+    async with Store(empty).transaction() as tx:
+        await tx.connection.execute(text("CREATE TABLE users (name VARCHAR(10))"))
+    with pytest.raises(Misconfigured, match="something else"):
+        await prepare(empty)
+
+
+async def test_an_empty_database_is_found_wanting_by_those_who_only_look(empty: AsyncEngine) -> None:
+    with pytest.raises(Misconfigured, match=r"revision none"):
+        await check_revision(empty)
+    assert await current_revision(empty) is None
+
+
+async def test_an_upgrade_that_fails_half_way_leaves_everything_as_it_was(
+    empty: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = upgrading._run
+
+    def half(connection: Connection, revision: str) -> None:
+        whole(connection, revision)
+        connection.execute(text("SELECT * FROM no_such_table"))
+
+    monkeypatch.setattr(upgrading, "_run", half)
+    with pytest.raises(StatementRefused):
+        await upgrade(empty)
+    monkeypatch.undo()
+    async with empty.connect() as connection:
+        tables = await connection.run_sync(lambda c: empty.dialect.get_table_names(c))
+    assert tables == []
+    await prepare(empty)
+    assert await differences(empty) == []
+
+
+async def test_foreign_keys_are_enforced_again_after_an_upgrade(empty: AsyncEngine) -> None:
+    await upgrade(empty)
+    with pytest.raises(StatementRefused):
+        async with Store(empty).transaction() as tx:
+            await tx.connection.execute(
+                text(
+                    "INSERT INTO follow_up_key (follow_up_id, kind, name, position, asked, said)"
+                    " VALUES ('nobody', 'space', 'zaisei', 0, 1, '[]')"
+                )
+            )
