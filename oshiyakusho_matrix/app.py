@@ -184,10 +184,11 @@ class CityHallApp:
         """Bring the records to where work can begin: the city hall as declared (the first time), the secretariat."""
         async with self.store.transaction() as tx:
             picture = await self.hall.picture(tx)
+            # Before the files: they may name one of the secretariat as a head.
+            await self.roster.bootstrap(tx, self.identity.secretariat)
             if not picture.records:
                 declaration = await asyncio.to_thread(self.load)
                 await self.hall.apply(tx, declaration, by=self.identity.bot)
-            await self.roster.bootstrap(tx, self.identity.secretariat)
             # Due at once: what happened while we were away is looked for in every room.
             await self.queue.ask(tx, EVERY_DAY)
 

@@ -189,12 +189,16 @@ def demo(
     tour: Annotated[
         bool, typer.Option("--tour", help="Play a visit by three people, print what each sees, end.")
     ] = False,
+    rooms_dir: Annotated[
+        Path | None,
+        typer.Option("--rooms", help="Another city hall than the shipped one; taken over at the first start."),
+    ] = None,
 ) -> None:
     """Run a whole city hall on this machine: an embedded Synapse, every division, accounts to try."""
     from oshiyakusho_matrix.demo.run import run_demo
 
     with _told():
-        _run(run_demo(data_dir, fresh=fresh, tour=tour))
+        _run(run_demo(data_dir, fresh=fresh, tour=tour, rooms=rooms_dir))
 
 
 def replace_message(file: str, line: int, column: int, message: str) -> dict[str, object]:

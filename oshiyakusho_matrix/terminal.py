@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TextIO
 
 import structlog
 from rich.console import Console
@@ -47,9 +48,9 @@ def ok(directory: Path) -> str:
     return words(say("{directory}: no mistakes.", directory=str(directory)))
 
 
-def set_up_log(keys: LogKeys) -> None:
-    """Write log lines to standard error, as the settings want them."""
-    logging.basicConfig(level=keys.level.upper(), format="%(levelname)s %(name)s: %(message)s")
+def set_up_log(keys: LogKeys, file: TextIO | None = None) -> None:
+    """Write log lines to standard error (or ``file``), as the settings want them."""
+    logging.basicConfig(level=keys.level.upper(), stream=file, format="%(levelname)s %(name)s: %(message)s")
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer() if keys.format == "json" else structlog.dev.ConsoleRenderer(colors=False)
     )
@@ -61,7 +62,7 @@ def set_up_log(keys: LogKeys) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, keys.level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=file or sys.stderr),
     )
 
 

@@ -15,7 +15,6 @@ import hashlib
 import hmac
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ import aiohttp
 
 from oshiyakusho_matrix.core.errors import Misconfigured, Permanent, Temporary
 from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.demo.ports import refuse_taken
 from oshiyakusho_matrix.demo.synapse_config import LOG_FILE, FederationListener, Secrets, write_config
 
 # Asks the kernel (Linux, prctl 1 = PR_SET_PDEATHSIG) for a SIGTERM when the parent goes, then becomes Synapse. A
@@ -88,7 +88,7 @@ class EmbeddedSynapse:
         if self.running:
             return
         for port in (self.port, *([self.federation.port] if self.federation else [])):
-            _refuse_taken(port)
+            refuse_taken(port)
         self._spawn()
         try:
             await self._until_ready(time.monotonic() + timeout)
@@ -201,14 +201,3 @@ class EmbeddedSynapse:
         if self._process is not None and self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
-
-
-def _refuse_taken(port: int) -> None:
-    """Say so now if something listens there: it would answer in the name of ours."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-            probe.listen(1)
-        except OSError as error:
-            raise Misconfigured(f"port {port} on 127.0.0.1 is in use by another program ({error.strerror})") from error

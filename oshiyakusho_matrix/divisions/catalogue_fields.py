@@ -48,12 +48,17 @@ def hidden_character(text: str) -> str | None:
     return None
 
 
-def _plain(text: str) -> str:
+def why_not_plain(text: str) -> Text | None:
+    """Return why somebody's words cannot be a name or a purpose, in files and in commands; None if they can."""
     code = hidden_character(text)
-    if code:
-        raise refuse(
-            say("The character {code} hides, reorders or breaks text; write it on one line without.", code=code)
-        )
+    if code is None:
+        return None
+    return say("The character {code} hides, reorders or breaks text; write it on one line without.", code=code)
+
+
+def _plain(text: str) -> str:
+    if (reason := why_not_plain(text)) is not None:
+        raise refuse(reason)
     return text
 
 

@@ -5,14 +5,15 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import AfterValidator, BaseModel, StringConstraints
 
 from oshiyakusho_matrix.commands.arguments import Option, Positional
 from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
 from oshiyakusho_matrix.core.clock import JST, now
-from oshiyakusho_matrix.core.errors import Refused
+from oshiyakusho_matrix.core.errors import Misconfigured, Refused
 from oshiyakusho_matrix.core.ids import Slug, UserId
 from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.divisions.catalogue_fields import why_not_plain
 from oshiyakusho_matrix.divisions.domain import Declaration, Lifecycle, Names
 from oshiyakusho_matrix.divisions.heads import Heads
 from oshiyakusho_matrix.divisions.listing import list_of_divisions, sheet
@@ -22,9 +23,16 @@ from oshiyakusho_matrix.divisions.plan_text import summary
 from oshiyakusho_matrix.divisions.service import CityHall
 from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
 
-#: m.room.name is at most 255 bytes by convention; room names add a word to a division's.
-Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
-Purpose = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+
+def _plain(text: str) -> str:
+    if (reason := why_not_plain(text)) is not None:
+        raise Refused(reason)
+    return text
+
+
+#: Characters; how many bytes the names of its rooms may have is for the service to say, which knows their rules.
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60), AfterValidator(_plain)]
+Purpose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), AfterValidator(_plain)]
 
 _DIVISION = Positional(ja="課", about=say("Its short name or its full name."), example="zaisei")
 _GROUP = Option(ja="部", about=say("The group it belongs to, by short name."), example="zei")
@@ -179,6 +187,12 @@ def division_commands(hall: CityHall, heads: Heads) -> tuple[Command[Any], ...]:
 def room_commands(hall: CityHall, work: Work, load: Callable[[], Declaration]) -> tuple[Command[Any], ...]:
     """Return ``!rooms plan`` and ``!rooms apply``; ``load`` reads the files and raises ``Misconfigured``."""
 
+    async def declared() -> Declaration:
+        try:
+            return await asyncio.to_thread(load)
+        except Misconfigured as error:
+            raise Refused(say("The files cannot be used: {reason}", reason=str(error))) from error
+
     async def plan(call: Call[Nothing]) -> Answer:
         key = WorkKey("plan", call.reference)
         await work.ask(call.tx, key)
@@ -186,12 +200,11 @@ def room_commands(hall: CityHall, work: Work, load: Callable[[], Declaration]) -
 
     async def preview_apply(call: Call[Nothing]) -> Text:
         picture = await hall.picture(call.tx)
-        merged = merge(await asyncio.to_thread(load), picture.kinds, picture.records)
+        merged = merge(await declared(), picture.kinds, picture.records)
         return say("{summary} `!rooms plan` shows every detail.", summary=summary(merged))
 
     async def apply(call: Call[Nothing]) -> Answer:
-        declaration = await asyncio.to_thread(load)
-        merged, keys = await hall.apply(call.tx, declaration, by=call.asker.user_id)
+        merged, keys = await hall.apply(call.tx, await declared(), by=call.asker.user_id)
         return Answer(say("The city hall is as declared. {summary}", summary=summary(merged)), after=keys)
 
     return (

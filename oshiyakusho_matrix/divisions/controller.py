@@ -103,7 +103,7 @@ class RoomController:
                 if rule.allow is Allow.SPACE:
                     await self._work.ask(tx, room_key(picture.localpart(slug, rule)))
         if row.role:
-            await self._roster.ask_all_members(tx)
+            await self._roster.room_was_made(tx, row.role)
 
     async def _report_drift(self, tx: Transaction, picture: Picture, row: ManagedRoom, observed: Observed) -> None:
         pending = (

@@ -16,14 +16,13 @@ def _in(names: Names, language: str) -> str:
 def list_of_divisions(picture: Picture, language: str) -> Text:
     """Return all active divisions by group, each with its short name."""
     lines: list[Text] = []
-    for group in (r for r in picture.records.values() if r.space.kind == GROUP):
+    active = [r for r in picture.records.values() if r.lifecycle is Lifecycle.ACTIVE]
+    for group in (r for r in active if r.space.kind == GROUP):
         lines.append(say("**{group}**", group=_in(group.space.name, language)))
         lines += [
             say("- {name} `{slug}`", name=_in(record.space.name, language), slug=record.space.slug)
-            for record in picture.records.values()
-            if record.space.parent == group.space.slug
-            and record.lifecycle is Lifecycle.ACTIVE
-            and record.space.kind != GROUP
+            for record in active
+            if record.space.parent == group.space.slug and record.space.kind != GROUP
         ]
     return say("The divisions of the city hall:", *lines)
 

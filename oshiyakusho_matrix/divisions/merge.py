@@ -54,7 +54,8 @@ def merge(declaration: Declaration, kinds: Mapping[str, Kind], records: Mapping[
         gone = record.declared is not None
         after[slug] = replace(record, lifecycle=Lifecycle.ARCHIVED, declared=None) if gone else record
     return Merged(
-        kinds=declaration.kinds,
+        # A kind that left the files stays on record, like the archived spaces of that kind.
+        kinds={**kinds, **declaration.kinds},
         records=after,
         changes=[RecordChange(s, records.get(s), r) for s, r in after.items() if records.get(s) != r],
         heads=list(_head_changes(declaration, records)),

@@ -88,7 +88,9 @@ class Picture:
         record = self.records.get(slug)
         if record is None or record.space.kind not in self.kinds:
             return None
-        return next(((record, rule) for rule in self.rules(slug) if rule.key == row.key), None)
+        # A kind whose alias pattern changed wants a room of another name, not this one under it.
+        named = ((rule, self.localpart(slug, rule)) for rule in self.rules(slug))
+        return next(((record, rule) for rule, name in named if name == localpart), None)
 
     def children(self, slug: str) -> dict[RoomId, Content]:
         """Return the child links of a space: its rooms, then the active spaces below it."""
@@ -153,13 +155,21 @@ async def take_picture(connection: AsyncConnection, *, server_name: str, bot: Us
 
 
 def find_division(picture: Picture, slug: str) -> SpaceRecord:
-    """Return a division or a circle by its short name or its full one; Refused if there is none of that name."""
-    named = [
-        r
-        for r in picture.records.values()
-        if fold(slug) in (r.space.slug, fold(r.space.name.ja), fold(r.space.name.en))
-    ]
-    found = [r for r in named if r.space.kind not in (HALL, GROUP)]
+    """Return a division or a circle by its short name, or by its full one if no other one is called so; else Refused."""
+    divisions = {s: r for s, r in picture.records.items() if r.space.kind not in (HALL, GROUP)}
+    wanted = fold(slug)
+    if wanted in divisions:
+        return divisions[wanted]
+    found = [r for r in divisions.values() if wanted in (fold(r.space.name.ja), fold(r.space.name.en))]
     if not found:
         raise Refused(say("There is no division {slug}. `!division list` shows them all.", slug=slug))
+    if len(found) > 1:
+        slugs = "、".join(r.space.slug for r in found)
+        raise Refused(
+            say(
+                "Several divisions are called {name}: {slugs}. Give the short name of the one you mean.",
+                name=slug,
+                slugs=slugs,
+            )
+        )
     return found[0]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.domain import Declaration
 from oshiyakusho_matrix.divisions.plan_text import branches
@@ -24,7 +25,12 @@ class PlanController:
 
     async def reconcile(self, name: str) -> Settled:
         """Plan, and say the plan."""
-        plan = await self._planner.plan(await asyncio.to_thread(self._load))
+        try:
+            declaration = await asyncio.to_thread(self._load)
+        except Misconfigured as error:
+            # Whoever asked can mend the files and ask again; nothing waits for this key meanwhile.
+            return Settled(said=[say("The files cannot be used: {reason}", reason=str(error))])
+        plan = await self._planner.plan(declaration)
         if plan.empty:
             return Settled(said=[say("Nothing to do: files, records and rooms agree.")])
         lines: list[Text] = []

@@ -12,6 +12,7 @@ from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.divisions.asking import ask_everything, ask_space
+from oshiyakusho_matrix.divisions.catalogue_fields import NAME_BYTES
 from oshiyakusho_matrix.divisions.domain import DIVISION, GROUP, Declaration, Lifecycle, Names, Space
 from oshiyakusho_matrix.divisions.heads import Heads
 from oshiyakusho_matrix.divisions.merge import HeadChange, Merged, merge
@@ -21,6 +22,9 @@ from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
 from oshiyakusho_matrix.roster.events import Happened, MemberRemoved
 from oshiyakusho_matrix.roster.service import register_rooms
 from oshiyakusho_matrix.store.unit_of_work import Transaction
+
+#: What an address may have in all, with # and the server's name (Matrix specification, "Room aliases").
+ALIAS_BYTES = 255
 
 
 class CityHall:
@@ -70,7 +74,9 @@ class CityHall:
             Lifecycle.ACTIVE,
             None,
         )
-        rooms = replace(picture, records={**picture.records, slug: record}).register_of(slug)
+        after = replace(picture, records={**picture.records, slug: record})
+        _check_sizes(after, slug)
+        rooms = after.register_of(slug)
         clash = next((r.alias_localpart for r in rooms if r.alias_localpart in picture.rooms), None)
         if clash is not None:
             raise Refused(say("The address #{alias} is taken by another room. Choose another short name.", alias=clash))
@@ -95,7 +101,9 @@ class CityHall:
         )
         if after == before:
             raise Refused(say("Nothing would change. Say what: `--name`, `--name-en`, `--purpose` or `--group`."))
-        await self._save(tx, replace(record, space=after), new=False)
+        changed = replace(record, space=after)
+        _check_sizes(replace(picture, records={**picture.records, slug: changed}), slug)
+        await self._save(tx, changed, new=False)
         # Asked for before and after: if it moved, the old group drops its link too.
         keys = await ask_space(tx, self._work, picture, slug)
         return sorted({*keys, *await ask_space(tx, self._work, await self.picture(tx), slug)})
@@ -134,7 +142,36 @@ class CityHall:
 
 
 def _check_group(picture: Picture, group: str) -> None:
-    record = picture.records.get(group)
-    if record is None or record.space.kind != GROUP:
-        groups = "、".join(s for s, r in picture.records.items() if r.space.kind == GROUP)
-        raise Refused(say("There is no group {group}. The groups are: {groups}", group=group, groups=groups))
+    groups = [
+        s for s, r in picture.records.items() if r.space.kind == GROUP and r.lifecycle is Lifecycle.ACTIVE
+    ]
+    if group not in groups:
+        raise Refused(say("There is no group {group}. The groups are: {groups}", group=group, groups="、".join(groups)))
+
+
+def _check_sizes(picture: Picture, slug: str) -> None:
+    """Refuse names and addresses that Matrix, or clients by convention, would not take from its rooms."""
+    one = picture.records[slug].space
+    for rule in picture.rules(slug):
+        name = rule.name.ja.format(name=one.name.ja, purpose=one.purpose.ja)
+        size = len(name.encode())
+        if size > NAME_BYTES:
+            raise Refused(
+                say(
+                    "The name of the room “{name}” would have {size} bytes; {limit} are allowed. Choose a shorter name.",
+                    name=name,
+                    size=size,
+                    limit=NAME_BYTES,
+                )
+            )
+        alias = f"{picture.localpart(slug, rule)}:{picture.server_name}"
+        size = len(f"#{alias}".encode())
+        if size > ALIAS_BYTES:
+            raise Refused(
+                say(
+                    "The address #{alias} would have {size} bytes; {limit} are allowed. Choose a shorter short name.",
+                    alias=alias,
+                    size=size,
+                    limit=ALIAS_BYTES,
+                )
+            )

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from urllib.parse import quote
 
 import nh3
 from markdown_it import MarkdownIt
@@ -33,6 +34,9 @@ _ONE_PARAGRAPH = re.compile(r"<p>((?:(?!<p>).)*)</p>", re.DOTALL)
 # A marker that no catalogue message holds: letters and digits, so that Markdown takes it for a word, also in links.
 _NONCE = secrets.token_hex(4)
 _MARKER = re.compile(rf"V{_NONCE}N(\d+)E")
+# In code people copy what stands there, and a link cannot hold a link.
+_NO_PILLS = re.compile(r"(<code>.*?</code>|<pre>.*?</pre>|<a .*?</a>|<[^>]*>)", re.DOTALL)
+_USER_OR_ROOM = re.compile(r"[@#][^\s:]+:\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,12 @@ class Renderer:
 
     def _finish(self, markdown: str, draft: _Draft) -> Rendered:
         raw = self._markdown.render(markdown).strip()
-        filled = _MARKER.sub(lambda found: html.escape(draft.values[int(found.group(1))]), raw)
+        filled = "".join(
+            _MARKER.sub(lambda found: html.escape(draft.values[int(found.group(1))]), part)
+            if _NO_PILLS.fullmatch(part)
+            else _MARKER.sub(lambda found: _pill(draft.values[int(found.group(1))]), part)
+            for part in _NO_PILLS.split(raw)
+        )
         safe = nh3.clean(filled, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel=None)
         single = _ONE_PARAGRAPH.fullmatch(safe)
         body = _MARKER.sub(lambda found: draft.values[int(found.group(1))], markdown)
@@ -118,6 +127,13 @@ class Renderer:
     def _with_note(self, atoms: Sequence[str], note: Rendered, draft: _Draft) -> Rendered:
         start = self._finish("".join(atoms), draft)
         return Rendered(f"{start.body}\n\n{note.body}", f"{start.html}<p>{note.html}</p>")
+
+
+def _pill(value: str) -> str:
+    """Return a value as HTML; a user or a room as a link, which clients show as a name: names before ids."""
+    if not _USER_OR_ROOM.fullmatch(value):
+        return html.escape(value)
+    return f'<a href="https://matrix.to/#/{quote(value, safe="@:")}">{html.escape(value)}</a>'
 
 
 def _lines(texts: Sequence[str]) -> str:

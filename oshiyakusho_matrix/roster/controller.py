@@ -58,7 +58,7 @@ class MemberController:
             elif room.role == "office":
                 await self._remove_from((room, room_id), member.user_id)
         async with self._store.transaction() as tx:
-            await self._roster.note_place(tx, member.user_id, hall=places["hall"], office=places["office"])
+            await self._roster.note_place(tx, member, hall=places["hall"], office=places["office"])
         return said
 
     async def _invite(

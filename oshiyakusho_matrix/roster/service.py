@@ -80,14 +80,26 @@ class Roster:
             if await find_member(tx.connection, user_id) is None:
                 await self.admit(tx, user_id, by=self._bot, secretariat=True)
 
-    async def ask_all_members(self, tx: Transaction) -> None:
-        """Have everybody's place looked at: the hall was made anew."""
+    async def room_was_made(self, tx: Transaction, role: str) -> None:
+        """Have everybody's place looked at: the ``hall`` or the ``office`` is there, perhaps anew.
+
+        Whoever had left of their own will stays outside; all others who belong there are invited (again).
+        """
+        column = member.c.hall if role == "hall" else member.c.office
+        await tx.connection.execute(
+            update(member)
+            .where(member.c.standing == Standing.ADMITTED, column != HallState.LEFT)
+            .values({column: HallState.PENDING})
+        )
         for each in await members(tx.connection):
             await self._work.ask(tx, member_key(each.user_id))
 
-    async def note_place(self, tx: Transaction, user_id: UserId, *, hall: HallState, office: HallState) -> None:
-        """Keep where a member was last seen."""
-        await tx.connection.execute(update(member).where(member.c.user_id == user_id).values(hall=hall, office=office))
+    async def note_place(self, tx: Transaction, seen: Member, *, hall: HallState, office: HallState) -> None:
+        """Keep where a member was last seen, unless their record was changed since it was read as ``seen``."""
+        unchanged = (member.c.changed_at == seen.changed_at, member.c.hall == seen.hall, member.c.office == seen.office)
+        await tx.connection.execute(
+            update(member).where(member.c.user_id == seen.user_id, *unchanged).values(hall=hall, office=office)
+        )
 
     async def _save(self, tx: Transaction, before: Member | None, after: Member) -> None:
         values = {

@@ -43,6 +43,7 @@ $body</main>
 
 #: Languages in their own words, for whoever reads no other.
 _OWN_NAMES = {"ja": "日本語", "en": "English"}
+_CURRENT = ' aria-current="page"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ def frame(content: Frame) -> bytes:
     return _TEMPLATE.substitute(
         {name: escape(value) for name, value in values.items()},
         kind="with-chapters" if content.chapters else "plain",
-        handbook_current=' aria-current="page"' if content.here == "index" else "",
+        handbook_current=_CURRENT if content.here == "index" else "",
         links=_announced(content),
         languages=_languages(content),
         chapters=_chapters(content),
@@ -115,7 +116,7 @@ def _chapters(content: Frame) -> str:
     if not content.chapters:
         return ""
     items = "".join(
-        f'<li><a href="{escape(path)}"{" aria-current=\"page\"" if name == content.here else ""}>{escape(title)}</a></li>\n'
+        f'<li><a href="{escape(path)}"{_CURRENT if name == content.here else ""}>{escape(title)}</a></li>\n'
         for name, title, path in content.chapters
     )
     label = escape(content.words(say("Chapters")))

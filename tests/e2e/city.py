@@ -8,8 +8,8 @@ import asyncio
 import secrets
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -64,14 +64,17 @@ SOON = 30.0
 
 @dataclass(frozen=True)
 class City:
-    """A running city hall with its homeserver ``hub``, a federated ``neighbour``, and the first secretary."""
+    """A running city hall with its homeserver ``hub``, a federated ``neighbour``, and two of the secretariat.
+
+    The ``secretary`` is the one that ``init`` was told of and reads Japanese; the ``clerk`` chose English.
+    """
 
     app: CityHallApp
     settings: Settings
     hub: EmbeddedSynapse
     neighbour: EmbeddedSynapse
     secretary: MatrixUser
-    _divisions: list[str] = field(default_factory=list)
+    clerk: MatrixUser
 
     @property
     def bot(self) -> UserId:
@@ -110,10 +113,14 @@ class City:
             for person in people:
                 await self.app.roster.admit(tx, person.user_id, by=self.bot, secretariat=secretariat)
         for person in people:
-            for localpart in ("cityhall", "cityhall-jimukyoku") if secretariat else ("cityhall",):
-                room_id = await self.room(localpart)
-                await person.invited_to(room_id)
-                await person.join(room_id, via=self.via)
+            await self.accept(person, *(("cityhall", "cityhall-jimukyoku") if secretariat else ("cityhall",)))
+
+    async def accept(self, person: MatrixUser, *localparts: str) -> None:
+        """Wait for somebody's invite into each room, and join."""
+        for localpart in localparts:
+            room_id = await self.room(localpart)
+            await person.invited_to(room_id)
+            await person.join(room_id, via=self.via)
 
     def declare(self, slug: str, *, name: str, group: str = "kikaku", heads: tuple[str, ...] = ()) -> Path:
         """Write a division into the files; nothing is applied."""
@@ -167,13 +174,15 @@ async def running_city(
         await hub.start()
         secretary = await MatrixUser.on(hub, "kanri", display_name="事務局の試験員")
         stack.push_async_callback(secretary.close)
+        clerk = await MatrixUser.on(hub, "clerk", display_name="Clerk")
+        stack.push_async_callback(clerk.close)
         app = await stack.enter_async_context(running(settings))
-        city = City(app, settings, hub, neighbour, secretary)
+        city = City(app, settings, hub, neighbour, secretary, clerk)
         await city.idle()
-        for localpart in ("cityhall", "cityhall-jimukyoku"):
-            room_id = await city.room(localpart)
-            await secretary.invited_to(room_id)
-            await secretary.join(room_id)
+        await city.accept(secretary, "cityhall", "cityhall-jimukyoku")
+        await city.admit(clerk, secretariat=True)
+        office = await city.room("cityhall-jimukyoku")
+        await clerk.answer(office, await clerk.say(office, "!language en"))
         await city.idle()
         yield city
 
@@ -201,41 +210,26 @@ def _install(
     return load_settings(config)
 
 
-class Cities:
-    """Keeps one city for each database, made when a test first asks for it. Each lives in a task of its own."""
+@asynccontextmanager
+async def in_its_own_task(living: AbstractAsyncContextManager[City]) -> AsyncIterator[City]:
+    """Keep a city open in one task: pytest enters and leaves a fixture in two, which a task group must not be."""
+    stands: asyncio.Future[City] = asyncio.get_running_loop().create_future()
+    enough = asyncio.Event()
 
-    def __init__(self) -> None:
-        self._open: dict[str, City] = {}
-        self._lives: list[tuple[asyncio.Event, asyncio.Task[None]]] = []
+    async def live() -> None:
+        async with living as city:
+            stands.set_result(city)
+            await enough.wait()
 
-    def find(self, database: str) -> City | None:
-        """Return the city on a database, if it stands."""
-        return self._open.get(database)
+    life = asyncio.create_task(live())
+    await asyncio.wait({life, stands}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        yield stands.result() if stands.done() else await _why(life)
+    finally:
+        enough.set()
+        await life
 
-    async def open(
-        self, database: str, directory: Path, *, authority: Authority, neighbour: EmbeddedSynapse, url: str | None
-    ) -> City:
-        """Build the city on a database, and keep it."""
-        stands: asyncio.Future[City] = asyncio.get_running_loop().create_future()
-        enough = asyncio.Event()
 
-        async def live() -> None:
-            try:
-                async with running_city(directory, authority=authority, neighbour=neighbour, database_url=url) as city:
-                    stands.set_result(city)
-                    await enough.wait()
-            except BaseException as error:
-                if not stands.done():
-                    stands.set_exception(error)
-                    return
-                raise
-
-        self._lives.append((enough, asyncio.create_task(live())))
-        self._open[database] = await stands
-        return self._open[database]
-
-    async def close(self) -> None:
-        """End all of them; an error in one of their parts is raised here."""
-        for enough, _ in self._lives:
-            enough.set()
-        await asyncio.gather(*(life for _, life in self._lives))
+async def _why(life: asyncio.Task[None]) -> City:
+    await life
+    raise AssertionError("the city ended before it stood")

@@ -7,17 +7,16 @@ makes the divisions that it changes.
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Protocol
 
 import pytest
 import pytest_asyncio
 
 from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
-from tests.e2e.city import Cities, City
+from tests.e2e.city import City, in_its_own_task, running_city
 from tests.e2e.law import assert_law_of_the_gate
 from tests.support.homeservers import Authority, Homeserver
+from tests.support.postgres import Postgres
 from tests.support.users import MatrixUser
 
 
@@ -41,37 +40,39 @@ async def neighbour(tmp_path_factory: pytest.TempPathFactory, authority: Authori
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def cities() -> AsyncIterator[Cities]:
-    """The cities that stand; they end with the session."""
-    kept = Cities()
-    yield kept
-    await kept.close()
+async def city_on_sqlite(
+    neighbour: EmbeddedSynapse, authority: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[City]:
+    """The city hall as ``init`` makes it."""
+    directory = tmp_path_factory.mktemp("city")
+    living = running_city(directory, authority=authority, neighbour=neighbour, database_url=None)
+    async with in_its_own_task(living) as city:
+        yield city
 
 
-@pytest.fixture(scope="session")
-def postgres_url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    """A fresh database on PostgreSQL, for as long as the session lasts."""
-    with ExitStack() as stack:
-        yield stack.enter_context(request.getfixturevalue("postgres").fresh_database())
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def city_on_postgresql(
+    postgres: Postgres, neighbour: EmbeddedSynapse, authority: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[City]:
+    """Another city hall, with its own Synapse, that keeps its records in PostgreSQL."""
+    directory = tmp_path_factory.mktemp("city")
+    with postgres.fresh_database() as url:
+        living = running_city(directory, authority=authority, neighbour=neighbour, database_url=url)
+        async with in_its_own_task(living) as city:
+            yield city
+
+
+@pytest.fixture
+def chosen_city(request: pytest.FixtureRequest) -> City:
+    """The city on SQLite, or the one that ``ON_BOTH`` asks for."""
+    return request.getfixturevalue(f"city_on_{getattr(request, 'param', 'sqlite')}")  # type: ignore[no-any-return]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def city(
-    request: pytest.FixtureRequest,
-    cities: Cities,
-    neighbour: EmbeddedSynapse,
-    authority: Authority,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[City]:
-    """The city hall on SQLite (``ON_BOTH`` runs a test on PostgreSQL too); afterwards the law of the gate must hold."""
-    database = getattr(request, "param", "sqlite")
-    found = cities.find(database)
-    if found is None:
-        url = request.getfixturevalue("postgres_url") if database == "postgresql" else None
-        directory: Path = tmp_path_factory.mktemp(f"city-{database}")
-        found = await cities.open(database, directory, authority=authority, neighbour=neighbour, url=url)
-    yield found
-    await assert_law_of_the_gate(found)
+async def city(chosen_city: City) -> AsyncIterator[City]:
+    """The city hall; after the test, the law of the gate must hold in it."""
+    yield chosen_city
+    await assert_law_of_the_gate(chosen_city)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

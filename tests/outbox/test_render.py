@@ -159,3 +159,18 @@ def test_any_words_come_out_as_they_are_visible(words: str) -> None:
     assert {tag for tag, _ in seen.tags} <= {"p"}
     assert seen.text.strip() == expected.strip()
     rendered.body.encode("utf-8")
+
+
+def test_users_and_rooms_are_links_that_clients_show_by_name() -> None:
+    text = say("{user} is in {room}.", user="@hanako:example.jp", room="#ka-zaisei:example.jp")
+    rendered = Renderer().render(text, "en")
+    assert rendered.body == "@hanako:example.jp is in #ka-zaisei:example.jp."
+    assert rendered.html == (
+        '<a href="https://matrix.to/#/@hanako:example.jp">@hanako:example.jp</a> is in '
+        '<a href="https://matrix.to/#/%23ka-zaisei:example.jp">#ka-zaisei:example.jp</a>.'
+    )
+
+
+def test_what_people_copy_out_of_code_is_no_link() -> None:
+    rendered = Renderer().render(say("Write `!member admit {user}`", user="@hanako:example.jp"), "en")
+    assert rendered.html == "Write <code>!member admit @hanako:example.jp</code>"

@@ -1,0 +1,160 @@
+"""Where the demo lives: one directory with everything in it, a mark that it is a demo's, and a lock while one runs.
+
+``opened`` is the way in. What is found there is only deleted (``--fresh``) or written to if the mark is there, and of
+it only what the demo made itself.
+"""
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TextIO
+
+from oshiyakusho_matrix.core.errors import Misconfigured
+from oshiyakusho_matrix.demo.cast import SECRETARY, SERVER_NAME, Passwords, passwords_kept_in
+from oshiyakusho_matrix.demo.ports import HOST, choose
+from oshiyakusho_matrix.installation import Order, write_installation
+
+#: Client API of the homeserver, application service, public pages.
+PREFERRED = (8018, 8019, 8020)
+_MARK = "oshiyakusho-matrix demo"
+_STATE = "demo.json"
+_LOCK = "demo.lock"
+#: What a demo makes, the mark last: an interrupted deletion can be repeated.
+_OWN = ("log", "synapse", "city", "city.new", "accounts.json", "accounts.new", "demo.new", _STATE)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is kept from one start to the next. ``furnished`` once the first start came to its end."""
+
+    client_port: int
+    service_port: int
+    pages_port: int
+    furnished: bool = False
+
+
+@dataclass(slots=True)
+class Home:
+    """A data directory that is ours while it is open."""
+
+    directory: Path
+    state: State
+
+    @property
+    def synapse(self) -> Path:
+        """The homeserver's directory."""
+        return self.directory / "synapse"
+
+    @property
+    def city(self) -> Path:
+        """The installation, as ``init`` writes it."""
+        return self.directory / "city"
+
+    @property
+    def log(self) -> Path:
+        """The service's log file."""
+        return self.directory / "log" / "cityhall.log"
+
+    @property
+    def homeserver_url(self) -> str:
+        """What people type into their client."""
+        return f"http://{SERVER_NAME}:{self.state.client_port}"
+
+    @property
+    def pages_url(self) -> str:
+        """Where the public pages are."""
+        return f"http://{SERVER_NAME}:{self.state.pages_port}"
+
+    def passwords(self) -> Passwords:
+        """Return the passwords of all accounts."""
+        return passwords_kept_in(self.directory / "accounts.json")
+
+    def install(self, rooms: Path | None) -> None:
+        """Write the installation unless it is there: whole or not at all. ``rooms`` replaces the shipped city hall."""
+        if self.city.exists():
+            return
+        draft = self.directory / "city.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        write_installation(
+            Order(
+                directory=draft,
+                homeserver_url=f"http://{HOST}:{self.state.client_port}",
+                server_name=SERVER_NAME,
+                listen=f"{HOST}:{self.state.service_port}",
+                web_listen=f"{HOST}:{self.state.pages_port}",
+                public_url=self.pages_url,
+                secretariat=[SECRETARY.user_id],
+            )
+        )
+        if rooms is not None:
+            shutil.rmtree(draft / "rooms")
+            shutil.copytree(rooms, draft / "rooms")
+        draft.rename(self.city)
+
+    def note_furnished(self) -> None:
+        """Keep that everything stands: later starts need not wait for it."""
+        self.state = replace(self.state, furnished=True)
+        _write(self.directory, self.state)
+
+
+@contextmanager
+def opened(directory: Path, *, fresh: bool) -> Iterator[Home]:
+    """Open a data directory, made if missing, and hold it against a second demo.
+
+    ``Misconfigured`` if it is somebody else's, in use, or cannot be written.
+    """
+    with ExitStack() as stack:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            state = _state_in(directory)
+            _hold(stack.enter_context((directory / _LOCK).open("w")), directory)
+            if fresh:
+                _clear(directory)
+            if fresh or state is None:
+                client, service, pages = choose(PREFERRED)
+                state = State(client, service, pages)
+                _write(directory, state)
+        except OSError as error:
+            raise Misconfigured(f"The demo cannot live in {directory} ({error.strerror or error}).") from error
+        yield Home(directory.resolve(), state)
+
+
+def _state_in(directory: Path) -> State | None:
+    """Return the state of a demo, None for an empty directory; ``Misconfigured`` for anything else."""
+    found = {entry.name for entry in directory.iterdir()}
+    if found <= {_LOCK, "demo.new"}:
+        return None
+    try:
+        kept = json.loads((directory / _STATE).read_text(encoding="utf-8"))
+        if kept.pop("what") == _MARK:
+            return State(**kept)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # whatever it is, it is not ours: said below
+    raise Misconfigured(f"{directory} holds something that no demo made: choose another --data-dir.")
+
+
+def _hold(lock: TextIO, directory: Path) -> None:
+    # The kernel gives a lock back with its process, however that ended.
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Misconfigured(f"A demo is running in {directory} already: end it first, with Ctrl-C.") from None
+
+
+def _clear(directory: Path) -> None:
+    for name in _OWN:
+        path = directory / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _write(directory: Path, state: State) -> None:
+    draft = directory / "demo.new"
+    draft.write_text(json.dumps({"what": _MARK, **asdict(state)}, indent=2) + "\n", encoding="utf-8")
+    draft.replace(directory / _STATE)
