@@ -61,7 +61,7 @@ async def move_in(app: CityHallApp, url: str, passwords: Passwords) -> None:
     talk = first.talk
     await asyncio.gather(
         _enter(url, passwords, SECRETARY, [places.hall, places.office]),
-        _enter(url, passwords, HEAD, [*hall, first.space, *first.rooms], {room: _NEWS for room in news}),
+        _enter(url, passwords, HEAD, [*hall, first.space, *first.rooms], dict.fromkeys(news, _NEWS)),
         _enter(url, passwords, HANAKO, [*hall, first.space, *first.rooms]),
         _enter(url, passwords, TARO, [*hall, first.space, *first.rooms, second.space], {talk: _QUESTION}),
         _enter(url, passwords, SAKURA, [*hall, second.space, *second.rooms]),

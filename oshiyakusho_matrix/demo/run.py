@@ -4,6 +4,7 @@ Each start does what is missing: a first one that was cut off, even by kill -9, 
 """
 
 import asyncio
+import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -53,6 +54,7 @@ async def _run(home: Home, synapse: EmbeddedSynapse, passwords: Passwords, *, to
     home.log.parent.mkdir(exist_ok=True)
     with home.log.open("a", encoding="utf-8") as log:
         terminal.set_up_log(settings.log, log)
+        logging.getLogger("nio").setLevel(logging.WARNING)  # it notes each event that our people's clients see
         async with running(settings) as app:
             if not home.state.furnished:
                 await _furnish(app, synapse.url, passwords)

@@ -6,27 +6,27 @@ be ends it with ``Permanent``.
 
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
+from functools import partial
 
 from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.core.errors import Permanent
-from oshiyakusho_matrix.core.ids import EventId
+from oshiyakusho_matrix.core.ids import EventId, RoomId
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.demo.cast import HANAKO, PASSER_BY, SECRETARY, STRANGER, Passwords
-from oshiyakusho_matrix.demo.places import Places, look_around
+from oshiyakusho_matrix.demo.places import Places, look_around, places_of
 from oshiyakusho_matrix.demo.stage import Stage, must
+from oshiyakusho_matrix.divisions.domain import Names
 from oshiyakusho_matrix.homeserver.person import Event, Person
 from oshiyakusho_matrix.roster.tables import find_member
 
 _PATIENCE = timedelta(minutes=5)
+#: What is added to a division's name for a while.
+_ANNEX = "・別館"
 
 
 async def play(app: CityHallApp, url: str, passwords: Passwords) -> None:
-    """Play all scenes. The stranger begins outside, even if somebody has admitted them before."""
-    async with app.store.transaction() as tx:
-        found = await find_member(tx.connection, STRANGER.user_id)
-        if found is not None and found.current:
-            await app.roster.remove(tx, STRANGER.user_id, by=app.identity.bot)
-    await app.loop.settle_all(_PATIENCE)
+    """Play all scenes."""
+    await _set_the_stage(app)
     async with AsyncExitStack() as stack:
         stranger, member, secretary = [
             await stack.enter_async_context(Person.logged_in(url, player.user_id, passwords[player]))
@@ -40,6 +40,19 @@ async def play(app: CityHallApp, url: str, passwords: Passwords) -> None:
         await tour.in_the_division()
         await tour.business_of_the_office()
         await tour.farewell()
+
+
+async def _set_the_stage(app: CityHallApp) -> None:
+    """Have the stranger begin outside, though they were admitted; undo what a tour that was cut off has left."""
+    async with app.store.transaction() as tx:
+        found = await find_member(tx.connection, STRANGER.user_id)
+        if found is not None and found.current:
+            await app.roster.remove(tx, STRANGER.user_id, by=app.identity.bot)
+        division = places_of(await app.hall.picture(tx)).favourite
+        own = division.name.removesuffix(_ANNEX)
+        if own != division.name:
+            await app.hall.edit(tx, division.slug, name=Names(own, ""), purpose=Names("", ""), group=None)
+    await app.loop.settle_all(_PATIENCE)
 
 
 class _Tour:
@@ -124,7 +137,8 @@ class _Tour:
         stage, member, talk = self.stage, self._member, self._division.talk
         stage.scene(say("4. {room}", room=talk.name))
         text = "はじめまして。庁舎の更新費用の見積もり方を教えてください。"
-        stage.does(STRANGER, say("writes: {text}", text=text))
+        stage.does(STRANGER, say("writes:"))
+        stage.reads(text)
         sent = await self._stranger.say(talk.id, text)
         read = await member.event(talk.id, lambda event: event["event_id"] == sent, what="the newcomer's message")
         stage.does(HANAKO, say("reads:"))
@@ -148,14 +162,10 @@ class _Tour:
         stage.scene(say("5. The secretary at work"))
         listed = await self._ask("!課 一覧")
         must(self._division.name in listed, "the list of divisions lacks one")
-        new = f"{self._division.name}・別館"
+        new = self._division.name + _ANNEX
         for name in (new, self._division.name):
             await self._ask(f"!課 変更 {slug} --名前 {name}")
-            await self._member.event(
-                space.id,
-                lambda event, name=name: event["type"] == "m.room.name" and event["content"].get("name") == name,
-                what="the division's new name",
-            )
+            await self._member.event(space.id, partial(_renames, to=name), what="the division's new name")
             stage.does(HANAKO, say("looks at the list of rooms"))
             stage.sees(say("The division is called {name} now.", name=name))
 
@@ -180,15 +190,16 @@ class _Tour:
         )
         stage.scene(say("The end. Everything went as it must."))
 
-    async def _inside(self) -> set[str]:
-        return {*await self._stranger.joined_rooms()} & self._places.gated
+    async def _inside(self) -> set[RoomId]:
+        return await self._stranger.joined_rooms() & self._places.gated
 
     async def _ask(self, command: str) -> str:
         """Have the secretary give a command, and return the answer that says what came of it."""
         return _body(await self._outcome(await self._send(command), after=0))
 
     async def _send(self, command: str) -> EventId:
-        self.stage.does(SECRETARY, say("writes: {text}", text=command))
+        self.stage.does(SECRETARY, say("writes:"))
+        self.stage.reads(command)
         return await self._secretary.say(self._places.office.id, command)
 
     async def _outcome(self, asked: EventId, *, after: int) -> Event:
@@ -199,8 +210,13 @@ class _Tour:
         await self._app.sender.idle()
         await secretary.sync()
         answer = secretary.answers(office, asked)[-1]
+        self.stage.does(SECRETARY, say("reads:"))
         self.stage.reads(_body(answer))
         return answer
+
+
+def _renames(event: Event, to: str) -> bool:
+    return bool(event["type"] == "m.room.name" and event["content"].get("name") == to)
 
 
 def _body(event: Event) -> str:

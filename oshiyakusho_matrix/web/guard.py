@@ -9,12 +9,15 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
+from oshiyakusho_matrix.core.worker import frames
 from oshiyakusho_matrix.web.site import Site
 
 logger = structlog.get_logger(__name__)
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+#: What an error says in its headers that a page cannot say.
+_KEPT = ("Allow", "Location")
 METHODS = (hdrs.METH_GET, hdrs.METH_HEAD)
 
 HEADERS = {
@@ -47,22 +50,22 @@ def guard(site: Site, public_url: str) -> Middleware:
 
 
 async def _answer(site: Site, request: web.Request, handler: _Handler) -> web.StreamResponse:
+    if request.method not in METHODS:
+        return _error(site, request, web.HTTPMethodNotAllowed(request.method, METHODS))
+    if request.can_read_body:
+        return _error(site, request, web.HTTPRequestEntityTooLarge(0, 1))
     try:
-        if request.method not in METHODS:
-            raise web.HTTPMethodNotAllowed(request.method, METHODS)
-        if request.can_read_body:
-            raise web.HTTPRequestEntityTooLarge(0, 1)
         return await handler(request)
     except web.HTTPException as error:
         return _error(site, request, error)
     except Exception as error:  # noqa: BLE001 - the border: aiohttp's own answer would lack the headers
-        logger.error("a public page failed", error=type(error).__name__)
+        logger.error("a public page failed", at=frames(error))  # noqa: TRY400 - see frames
         return _error(site, request, web.HTTPInternalServerError())
 
 
 def _error(site: Site, request: web.Request, error: web.HTTPException) -> web.Response:
     """Return an error (or a redirect) as a page in the language of the address."""
-    kept = {name: error.headers[name] for name in (hdrs.ALLOW, hdrs.LOCATION) if name in error.headers}
+    kept: dict[str, str] = {name: error.headers[name] for name in _KEPT if name in error.headers}
     response = web.Response(
         status=error.status,
         body=site.error(error.status, request.path),

@@ -1,4 +1,4 @@
-"""The frame around every page: head, skip link, navigation, footer. Plain HTML, one style sheet, nothing from elsewhere."""
+"""The frame around every page: head, skip link, navigation, footer. Plain HTML, one style sheet, no script."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -47,6 +47,7 @@ def render_page(source: str, follow: Callable[[str], str]) -> Page:
             token.meta["label"] = heading
         for child in token.children or ():
             _lead(child, follow)
+        _join_lines(token.children or [])
     markdown.add_render_rule("table_open", _open_table)
     markdown.add_render_rule("table_close", lambda *_: "</table>\n</div>\n")
     markdown.add_render_rule("fence", _fence)
@@ -68,11 +69,23 @@ def _lead(token: Token, follow: Callable[[str], str]) -> None:
         token.attrSet("href", follow(link))
 
 
+def _join_lines(children: list[Token]) -> None:
+    """Put no space where a line of Japanese ends in the source: only two Latin words need one between them."""
+    for index, child in enumerate(children):
+        if child.type == "softbreak":
+            before = next((c.content for c in reversed(children[:index]) if c.content), "")
+            after = next((c.content for c in children[index + 1 :] if c.content), "")
+            if not (before[-1:].isascii() and after[:1].isascii()):
+                child.type, child.content = "text", ""
+
+
 # What is wider than a telephone scrolls within itself, and can be reached by keyboard (WCAG 2.2, 1.4.10 and 2.1.1).
 
 
 def _open_table(_renderer: object, tokens: list[Token], index: int, *_rest: object) -> str:
-    return f'<div class="wide" role="region" aria-label="{escape(tokens[index].meta["label"])}" tabindex="0">\n<table>\n'
+    return (
+        f'<div class="wide" role="region" aria-label="{escape(tokens[index].meta["label"])}" tabindex="0">\n<table>\n'
+    )
 
 
 def _fence(_renderer: object, tokens: list[Token], index: int, *_rest: object) -> str:

@@ -4,9 +4,8 @@
 proxy that puts the pages under one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -20,6 +19,8 @@ from oshiyakusho_matrix.locales import LANGUAGES
 from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.web.layout import Frame, frame
 from oshiyakusho_matrix.web.markdown import Page, render_page
+
+Words = Callable[[Text], str]
 
 #: The pages of the handbook in their order; ``welcome`` stands at the top of the site, ``index`` of the handbook.
 HANDBOOK = ("index", "members", "secretariat", "administrators", "rooms", "how-it-works")
@@ -104,11 +105,8 @@ def build_site(public_url: str, hall: str | None) -> Site:
     return Site(documents, moved, errors)
 
 
-def _in(renderer: Renderer, language: str) -> "partial[str]":
-    def words(text: Text) -> str:
-        return renderer.render(text, language).body
-
-    return partial(words)
+def _in(renderer: Renderer, language: str) -> Words:
+    return lambda text: renderer.render(text, language).body
 
 
 def _address(hall: str | None) -> Text:
@@ -136,9 +134,7 @@ def _page(language: str, name: str, prefix: str, hall: str) -> Page:
     return render_page(source, follow)
 
 
-def _framed(
-    language: str, name: str, pages: Mapping[tuple[str, str], Page], words: "partial[str]", public_url: str
-) -> bytes:
+def _framed(language: str, name: str, pages: Mapping[tuple[str, str], Page], words: Words, public_url: str) -> bytes:
     prefix = urlsplit(public_url).path.rstrip("/")
     page = pages[language, name]
     chapters = [(n, pages[language, n].title, prefix + path_of(language, n)) for n in HANDBOOK]
@@ -158,7 +154,7 @@ def _framed(
     )
 
 
-def _error_page(language: str, texts: tuple[Text, Text], words: "partial[str]", prefix: str) -> bytes:
+def _error_page(language: str, texts: tuple[Text, Text], words: Words, prefix: str) -> bytes:
     title, about = words(texts[0]), words(texts[1])
     back = words(say("Back to the entrance"))
     home = prefix + path_of(language, WELCOME)

@@ -1,18 +1,15 @@
 """What tests say to the bot and hear of it, and how they wait for what a room is to become."""
 
 import re
-import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable
 
 import pytest
 
 from oshiyakusho_matrix.core.text import Text
 from oshiyakusho_matrix.outbox.render import Renderer
-from tests.e2e.city import SOON, City
+from tests.e2e.city import City
+from tests.e2e.waiting import SOON
 from tests.support.users import Event, MatrixError, MatrixUser
-
-T = TypeVar("T")
 
 #: Runs a test on PostgreSQL as well as on SQLite.
 ON_BOTH = pytest.mark.parametrize("chosen_city", ["sqlite", "postgresql"], indirect=True)
@@ -57,15 +54,6 @@ def is_japanese(text: str) -> bool:
 def in_japanese(text: Text) -> str:
     """Return what the service says for a text to somebody who reads Japanese."""
     return Renderer().render(text, "ja").body
-
-
-async def eventually(look: Callable[[], Awaitable[T | None]], waiter: MatrixUser, *, what: str) -> T:
-    """Ask the homeserver until ``look()`` finds something; each time the waiter's next sync has brought something."""
-    deadline = time.monotonic() + SOON
-    while (found := await look()) is None:
-        assert time.monotonic() < deadline, f"after {SOON} s still not: {what}"
-        await waiter.sync(0.5)
-    return found
 
 
 async def refused(doing: Awaitable[object]) -> MatrixError:

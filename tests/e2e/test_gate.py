@@ -2,11 +2,10 @@
 
 import pytest
 
-from oshiyakusho_matrix.core.ids import RoomId
 from tests.e2e.city import DIVISIONS, City
 from tests.e2e.conftest import Person
-from tests.e2e.talk import ON_BOTH, ask, enter, eventually, is_japanese, refused
-from tests.support.users import MatrixError, MatrixUser
+from tests.e2e.talk import ON_BOTH, ask, body, enter, is_japanese, refused
+from tests.e2e.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -38,14 +37,14 @@ async def test_an_admitted_person_enters_division_after_division_and_each_room_i
     newcomer = await person("newcomer", on=getattr(city, server))
     office = await city.room("cityhall-jimukyoku")
     hall = await newcomer.knock(city.alias("cityhall"), via=city.via, reason="入れてください")
-    knock = await city.secretary.message(office, f"!member admit {newcomer.user_id}")
-    assert is_japanese(knock["content"]["body"])
+    knock = body(await city.secretary.message(office, newcomer.user_id))
+    assert is_japanese(knock)
+    what_to_write = knock.split("`")[1]
 
-    answer = await ask(city.secretary, office, f"！会員　承認　{newcomer.user_id}", newcomer.user_id)
-    assert is_japanese(answer["content"]["body"])
-    assert await city.secretary.membership(hall, newcomer.user_id) == "invite"
-    await newcomer.invited_to(hall)
-    await join_soon(city, newcomer, hall)
+    answer = body(await ask(city.secretary, office, what_to_write, newcomer.user_id))
+    assert is_japanese(answer)
+    assert await city.membership(hall, newcomer.user_id) == "invite"
+    await city.accept(newcomer, "cityhall")
 
     for slug in DIVISIONS:
         await enter(city, newcomer, f"ka-{slug}", *(f"ka-{slug}-{key}" for key in ("oshirase", "soudan", "danwa")))
@@ -138,17 +137,20 @@ async def test_whoever_is_removed_is_out_of_every_room_and_returns_only_by_readm
 
     command = f"!member remove {member.user_id} --yes"
     said = await ask(city.clerk, office, command, f"{member.user_id} is no member any more.")
-    assert "is in none any more" in said["content"]["body"]
+    assert "is in none any more" in body(said)
     for localpart, room_id in (await city.gated_rooms()).items():
-        assert await seen_by_bot(city, room_id, member) in (None, "leave"), localpart
-    await member.until(lambda: not {hall, *rooms} & set(member.client.rooms), what="being out of every room")
+        assert await city.membership(room_id, member.user_id) in (None, "leave"), localpart
+
+    async def out() -> bool | None:
+        return None if {hall, *rooms} & await member.joined_rooms() else True
+
+    await eventually(out, member, what="their own server saying that they are out of every room")
     for localpart in ("cityhall", "cityhall-annai", "ka-zaisei", "ka-zaisei-soudan", "kenjinkai-13-danwa"):
         await refused(member.join(city.alias(localpart), via=city.via))
     await refused(member.say(rooms[3], "まだいますか"))
 
     await ask(city.clerk, office, f"!member admit {member.user_id}", f"{member.user_id} is a member now.")
-    await member.invited_to(hall)
-    await join_soon(city, member, hall)
+    await city.accept(member, "cityhall")
     assert await enter(city, member, "ka-zaisei-soudan") == [rooms[3]]
 
 
@@ -160,27 +162,7 @@ async def test_a_member_who_leaves_the_hall_by_themselves_is_left_in_peace(city:
 
     async def noted() -> bool | None:
         answer = await ask(city.clerk, office, f"!member show {member.user_id}", member.user_id)
-        return True if "left by themselves" in answer["content"]["body"] else None
+        return True if "left by themselves" in body(answer) else None
 
     await eventually(noted, city.clerk, what="that they left")
-    assert await seen_by_bot(city, hall, member) == "leave"
-
-
-async def join_soon(city: City, person: MatrixUser, room_id: str) -> None:
-    """Join after an invite; the invite itself may reach the joined room's server a little later."""
-
-    async def join() -> str | None:
-        try:
-            return await person.join(room_id, via=city.via)
-        except MatrixError as error:
-            if error.errcode == "M_FORBIDDEN":
-                return None
-            raise
-
-    await eventually(join, person, what=f"joining {room_id}")
-
-
-async def seen_by_bot(city: City, room_id: str, person: MatrixUser) -> str | None:
-    """Return somebody's membership as the hub has it."""
-    content = await city.app.homeserver.state_content(RoomId(room_id), "m.room.member", person.user_id)
-    return None if content is None else str(content["membership"])
+    assert await city.membership(hall, member.user_id) == "leave"

@@ -7,7 +7,8 @@ import pytest
 
 from tests.e2e.city import DIVISIONS, City
 from tests.e2e.conftest import Person
-from tests.e2e.talk import ON_BOTH, eventually
+from tests.e2e.talk import ON_BOTH
+from tests.e2e.waiting import eventually
 from tests.support.users import MatrixError, MatrixUser
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -1,7 +1,7 @@
 """A whole city hall in one process on the homeserver in memory: what ``serve`` runs, but for sockets.
 
-What happens on the homeserver reaches the inbox as it would by HTTP, as the bytes of a transaction. ``settle`` waits until
-the house has nothing in hand, so a test acts, settles, and looks.
+What happens on the homeserver reaches the inbox as it would by HTTP, as the bytes of a transaction. ``settle`` waits
+until the house has nothing in hand, so a test acts, settles, and looks.
 """
 
 import asyncio

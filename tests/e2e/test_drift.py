@@ -1,0 +1,208 @@
+"""Drift: whatever somebody changes by force is back within seconds, and 事務局室 hears what it was and who did it."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+
+from oshiyakusho_matrix.core.ids import RoomId
+from oshiyakusho_matrix.divisions.drift import CHANGED
+from tests.e2e.city import City, new_slug
+from tests.e2e.conftest import Person
+from tests.e2e.talk import ON_BOTH, ask, body, enter, in_japanese, is_japanese, outcome_of
+from tests.e2e.waiting import eventually
+from tests.support.users import MatrixUser
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+OFFICE = "cityhall-jimukyoku"
+
+
+@ON_BOTH
+@pytest.mark.parametrize("server", ["hub", "neighbour"])
+async def test_a_renamed_room_has_its_name_and_powers_back_and_the_secretariat_knows(
+    city: City, person: Person, server: str
+) -> None:
+    culprit = await lifted(city, await person("renamer", on=getattr(city, server), display_name="改名 太郎"), "ka-koho-soudan")
+    room = await city.room("ka-koho-soudan")
+    before = dict(await content(city, room, "m.room.power_levels") or {})
+    await culprit.set_state(room, "m.room.name", {"name": "占拠しました"})
+    await back(city, room, "m.room.name", {"name": "広報課 相談室"})
+    assert before["users"].pop(culprit.user_id) == 100
+    await back(city, room, "m.room.power_levels", before)
+    await told(city, "m.room.name", "広報課 相談室", culprit, "改名 太郎")
+
+
+@pytest.mark.parametrize(
+    ("event_type", "value"),
+    [
+        ("m.room.topic", {"topic": "別の話題"}),
+        ("m.room.join_rules", {"join_rule": "public"}),
+        ("m.room.history_visibility", {"history_visibility": "world_readable"}),
+        ("m.room.guest_access", {"guest_access": "can_join"}),
+        ("m.room.canonical_alias", {}),
+        ("jp.oshiyakusho.locator", {"version": 1, "key": "space:zaisei"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_state_that_keeps_the_gate_is_put_back(
+    city: City, person: Person, event_type: str, value: dict[str, Any]
+) -> None:
+    room = await city.room("ka-zaisei-danwa")
+    before = await content(city, room, event_type)
+    culprit = await lifted(city, await person("changer"), "ka-zaisei-danwa")
+    await culprit.set_state(room, event_type, value)
+    await back(city, room, event_type, before)
+    await told(city, event_type, "みんなの財政課 談話室", culprit)
+
+
+async def test_changed_powers_are_put_back(city: City, person: Person) -> None:
+    room = await city.room("ka-zaisei-soudan")
+    before = await content(city, room, "m.room.power_levels")
+    culprit, friend = await person("lifter"), await person("liftee")
+    await lifted(city, culprit, "ka-zaisei-soudan")
+    powers = dict(await content(city, room, "m.room.power_levels") or {})
+    users = {**powers["users"], friend.user_id: 100}
+    await culprit.set_state(room, "m.room.power_levels", {**powers, "users": users, "invite": 0})
+    await back(city, room, "m.room.power_levels", before)
+    await told(city, "m.room.power_levels", "みんなの財政課 相談室", culprit)
+
+
+async def test_a_removed_link_is_back_and_a_strange_one_is_gone(city: City, person: Person) -> None:
+    group, division = await city.room("cityhall-zei"), await city.room("ka-shiminzei")
+    link = await content(city, group, "m.space.child", division)
+    culprit = await lifted(city, await person("unlinker"), "cityhall-zei")
+    await culprit.set_state(group, "m.space.child", {}, division)
+    await back(city, group, "m.space.child", link, division)
+    await told(city, "m.space.child", "税・債権", culprit)
+
+    another = await lifted(city, await person("linker"), "cityhall-zei")
+    elsewhere = await another.create_room(name="よその部屋")
+    await another.set_state(group, "m.space.child", {"via": city.via}, elsewhere)
+    await back(city, group, "m.space.child", {}, elsewhere)
+    await told(city, "m.space.child", "税・債権", another)
+
+
+@ON_BOTH
+@pytest.mark.parametrize("server", ["hub", "neighbour"])
+@pytest.mark.parametrize("localpart", ["ka-shiminzei-danwa", "cityhall"])
+async def test_an_invited_stranger_is_out_again(city: City, person: Person, server: str, localpart: str) -> None:
+    stranger = await person("stranger", on=getattr(city, server))
+    culprit, room = await person("inviter"), await city.room(localpart)
+    await lifted(city, culprit, localpart)
+    await culprit.invite(room, stranger.user_id)
+
+    async def out() -> bool | None:
+        return await city.membership(room, stranger.user_id) == "leave" or None
+
+    await eventually(out, city.secretary, what="the stranger out of the room")
+    report = body(await report_about(city, stranger.user_id))
+    assert is_japanese(report)
+    assert culprit.user_id in report
+
+
+async def test_what_a_head_pins_is_no_drift(city: City, person: Person) -> None:
+    head, office = await person("pinner"), await city.room(OFFICE)
+    await city.admit(head)
+    await ask(city.clerk, office, f"!division head shiminzei {head.user_id}", "is head of 市民税課 now")
+    room = (await enter(city, head, "ka-shiminzei-danwa"))[0]
+    pinned = {"pinned": [await head.say(room, "大事なことです。")]}
+    await head.set_state(room, "m.room.pinned_events", pinned)
+    await ask(city.clerk, office, "!rooms apply --yes", "The city hall is as declared.")
+    assert await content(city, room, "m.room.pinned_events") == pinned
+
+
+async def test_a_room_that_the_bot_did_not_make_is_reported_and_never_touched(city: City, person: Person) -> None:
+    office, slug, owner = await city.room(OFFICE), new_slug(), await person("owner")
+    foreign = await owner.create_room(name="よその部屋", preset="public_chat", invite=[city.bot])
+    address = f"/_matrix/client/v3/directory/room/{quote(city.alias(f'ka-{slug}'))}"
+    await as_the_administrator(city, "PUT", address, {"room_id": foreign})
+    before = sorted(json.dumps(event, sort_keys=True) for event in await settled_state(city, owner, foreign))
+
+    asked = await city.clerk.say(office, f"!division create {slug} 謎課 --group kikaku")
+    failed = await outcome_of(city.clerk, office, asked, "could not be done")
+    assert city.alias(f"ka-{slug}") in body(failed)
+    await report_about(city, city.alias(f"ka-{slug}"))
+    await city.idle()
+    assert sorted(json.dumps(event, sort_keys=True) for event in await owner.state(foreign)) == before
+
+    await as_the_administrator(city, "DELETE", address)
+    await ask(city.clerk, office, "!rooms apply --yes", "The city hall is as declared.")
+    made = await city.room(f"ka-{slug}")
+    assert made != foreign
+    assert await content(city, made, "m.room.name") == {"name": "謎課"}
+
+
+async def lifted(city: City, culprit: MatrixUser, localpart: str) -> MatrixUser:
+    """Let somebody in, and give them all power in a room, as an administrator of the homeserver can."""
+    await city.admit(culprit)
+    room = (await enter(city, culprit, localpart))[0] if localpart != "cityhall" else await city.room("cityhall")
+    await city.idle()
+    powers = dict(await content(city, room, "m.room.power_levels") or {})
+    powers["users"] = {**powers["users"], culprit.user_id: 100}
+    await city.app.homeserver.send_state(RoomId(room), "m.room.power_levels", "", powers)
+
+    async def known() -> bool | None:
+        held = await culprit.state_content(room, "m.room.power_levels")
+        return held["users"].get(culprit.user_id) == 100 or None
+
+    await eventually(known, culprit, what="power of 100")
+    return culprit
+
+
+async def content(city: City, room_id: str, event_type: str, state_key: str = "") -> Any:
+    return await city.app.homeserver.state_content(RoomId(room_id), event_type, state_key)
+
+
+async def back(city: City, room_id: str, event_type: str, wanted: Any, state_key: str = "") -> None:
+    """Wait until a piece of state says again what it should."""
+
+    async def look() -> bool | None:
+        return await content(city, room_id, event_type, state_key) == wanted or None
+
+    await eventually(look, city.secretary, what=f"{event_type} as it was")
+
+
+async def told(city: City, event_type: str, room_name: str, culprit: MatrixUser, *more: str) -> None:
+    """Expect 事務局室 to hear what was changed, where, and by whom."""
+    report = body(await report_about(city, culprit.user_id, room_name, in_japanese(CHANGED[event_type])))
+    assert is_japanese(report)
+    assert all(word in report for word in more), report
+
+
+async def report_about(city: City, *words: str) -> Any:
+    """Wait for a message of the bot in 事務局室 that has all these words and answers nobody."""
+    office = await city.room(OFFICE)
+    return await city.secretary.event(
+        office,
+        lambda event: (
+            event["sender"] == city.bot
+            and "m.relates_to" not in event["content"]
+            and all(word in str(event["content"].get("body")) for word in words)
+        ),
+        what=f"a report about {words}",
+    )
+
+
+async def settled_state(city: City, owner: MatrixUser, room_id: str) -> list[Any]:
+    """Return a room's state once the bot has declined the invite into it."""
+
+    async def declined() -> bool | None:
+        return await owner.membership(room_id, city.bot) == "leave" or None
+
+    await eventually(declined, owner, what="the bot declining")
+    return list(await owner.state(room_id))
+
+
+async def as_the_administrator(city: City, method: str, path: str, json: Any = None) -> None:
+    """Change the directory, which reserves the city hall's addresses to whoever holds its token."""
+    token = {"Authorization": f"Bearer {city.settings.registration.as_token}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, city.hub.url + path, json=json, headers=token) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+
+

@@ -1,0 +1,94 @@
+"""How it ended: every room, every record and every message, without what differs from run to run anyway.
+
+Two runs are compared as lists of lines, so that what differs can be read.
+"""
+
+import json
+import sqlite3
+from contextlib import closing
+from difflib import unified_diff
+from pathlib import Path
+from typing import Any
+
+from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.outbox.render import Renderer
+from tests.faults.sites import Seen, Site
+
+#: What is on record, by table. Left out: times, random ids, how often something was asked for.
+_RECORDS = {
+    "member": "user_id, standing, secretariat, hall, office, changed_by",
+    "managed_room": "alias_localpart, owner, key, audience, role, room_id",
+    "space": "slug, kind, parent, name_ja, purpose_ja, position, lifecycle, declared",
+    "space_kind": "key, content",
+    "mandate": "slug, user_id, office, ended_at, granted_by",
+    "work": "kind, name, lease, attempts, crashes, parked_at, last_error",
+    "follow_up": "id",
+    "drift": "alias_localpart, event_type",
+    "audit": "actor, command, target, arguments, outcome",
+    "outbox_message": "address, sender, event_type, content, state, last_error",
+    "direct_chat": "user_id, state",
+}
+#: Where everything that came in must stand.
+_HANDLED = "SELECT event_id, state, failures FROM inbox_event WHERE state != 'done' OR failures != 0"
+#: Said to whoever has waited for five seconds, which depends on how fast this machine is now.
+_WAITING = Renderer().render(say("I have taken this on and am working on it; the outcome follows here."), "ja").body
+
+
+async def look(site: Site, database: Path) -> list[str]:
+    """Return one line for each fact."""
+    seen = await site.rooms()
+    names = {room.room_id: _alias(room) for room in seen}
+    lines = [f"bot is in {name}" for name in names.values()]
+    for room in seen:
+        lines += [
+            f"{names[room.room_id]} state {event['type']} {event['state_key']} = {_text(event['content'])}"
+            for event in room.state
+        ]
+        lines += [
+            f"{names[room.room_id]} message of {event['sender']}: {event['content'].get('body')}"
+            for event in room.messages
+        ]
+    lines += _records(database)
+    texts = {_text(event["event_id"]): "EVENT" for room in seen for event in room.messages}
+    return sorted(_plain(line, names | texts, site) for line in lines if _WAITING not in line)
+
+
+def differences(expected: list[str], found: list[str]) -> list[str]:
+    """Return what is missing (-) and what is too much (+)."""
+    return [line for line in unified_diff(expected, found, n=0, lineterm="") if not line.startswith(("---", "+++", "@@"))]
+
+
+def pass_the_lease(database: Path) -> None:
+    """Let the two minutes go by for which the killed process still held what it was working on."""
+    with closing(sqlite3.connect(database)) as connection:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'work'").fetchone():
+            connection.execute("UPDATE work SET leased_until = '2000-01-01 00:00:00.000000' WHERE lease IS NOT NULL")
+            connection.commit()
+
+
+def _alias(room: Seen) -> str:
+    found = [e["content"].get("alias", "") for e in room.state if e["type"] == "m.room.canonical_alias"]
+    return str(found[0]) if found else "a room without an alias"
+
+
+def _records(database: Path) -> list[str]:
+    with closing(sqlite3.connect(database)) as connection:
+        lines = [f"not handled: {row}" for row in connection.execute(_HANDLED)]
+        for table, columns in _RECORDS.items():
+            rows = connection.execute(f"SELECT {columns} FROM {table}")  # noqa: S608 - names from above
+            lines += [f"{table}: " + " | ".join(map(_cell, row)) for row in rows]
+    return lines
+
+
+def _cell(value: Any) -> str:
+    return _text(json.loads(value)) if str(value).startswith(("{", "[")) else str(value)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _plain(line: str, names: dict[str, str], site: Site) -> str:
+    for random, name in names.items():
+        line = line.replace(random.strip('"'), name)
+    return line.replace(site.installation.bot, "BOT").replace(site.installation.alias_prefix, "")

@@ -1,0 +1,164 @@
+"""The process that is killed: the city hall as ``serve`` composes it, with steps counted around it.
+
+Forked from a server process that has imported everything and has neither threads nor a loop, so a start takes
+milliseconds. It drives the product until all is quiet, or until SIGTERM and then until all is quiet.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from sqlalchemy import event
+
+from oshiyakusho_matrix.app import CityHallApp, Identity
+from oshiyakusho_matrix.appservice.routes import appservice_routes
+from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.divisions.domain import Declaration
+from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
+from oshiyakusho_matrix.store.engine import create_engine
+from oshiyakusho_matrix.store.upgrade import prepare
+from tests.faults.points import Points, watch, watched
+from tests.faults.remote import SCHEME, RemoteHomeserver
+from tests.support.installations import Installation
+
+DATABASE, STEPS, OUTPUT = "city.db", "steps.log", "output.log"
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["__main__", "tests.faults.runner"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What one process is to do. ``directory`` holds its database and what it leaves for the test to read.
+
+    ``hands`` is the product's concurrency: with one, the steps of two runs are nearly the same. ``serves``: until SIGTERM.
+    """
+
+    directory: Path
+    installation: Installation
+    declaration: Declaration
+    secretary: UserId
+    kill_at: int | None = None
+    serves: bool = False
+    hands: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a process ended: was it killed, and the steps that it had reached."""
+
+    killed: bool
+    steps: list[str]
+
+
+class Running:
+    """A process under way."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._process = _FORKS.Process(target=_main, args=(order,))
+        self._process.start()
+        self.ended = asyncio.create_task(asyncio.to_thread(self._process.join))
+
+    def finish(self) -> None:
+        """Have it come to rest and end, if it has not been killed yet."""
+        self._process.terminate()
+
+    async def ending(self) -> Ending:
+        """Wait for its end; AssertionError if it failed by itself."""
+        await self.ended
+        code = self._process.exitcode
+        output = (self._order.directory / OUTPUT).read_text("utf-8")
+        assert code in (0, -signal.SIGKILL), f"a process of ours ended with {code}:\n{output[-4000:]}"
+        return Ending(code != 0, (self._order.directory / STEPS).read_text("utf-8").splitlines())
+
+
+def _main(order: Order) -> None:
+    output = os.open(order.directory / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    try:
+        import time, gc; gc.disable()
+        t=time.time(); c=time.process_time()
+        asyncio.run(_live(order))
+        print("wall",time.time()-t,"cpu",time.process_time()-c)
+    except BaseException:
+        traceback.print_exc()
+        raise
+
+
+async def _live(order: Order) -> None:
+    enough = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, enough.set)
+    points = Points(order.kill_at, order.directory / STEPS)
+    async with _composed(order, points) as app:
+        async with app.working():
+            await app.open()
+            await app.announce()
+            if order.serves:
+                await enough.wait()
+            await _quiet(app)
+        points.reach("at the end")
+
+
+@asynccontextmanager
+async def _composed(order: Order, points: Points) -> AsyncIterator[CityHallApp]:
+    one = order.installation
+    engine = create_engine(f"sqlite+aiosqlite:///{order.directory / DATABASE}")
+    # What the page cache holds survives a kill; waiting for the disk guards against loss of power, which is not tested.
+    event.listen(engine.sync_engine, "connect", lambda connection, _: _do_not_wait(connection))
+    watch(engine, points)
+    await prepare(engine)
+    remote = one.homeserver_url.startswith(SCHEME)
+    homeserver: RemoteHomeserver | MatrixHomeserver = (
+        RemoteHomeserver(one.homeserver_url)
+        if remote
+        else MatrixHomeserver(one.homeserver_url, bot=one.bot, as_token=one.as_token)
+    )
+    await homeserver.ensure_bot("市役所")
+    app = CityHallApp(
+        identity=Identity(
+            appservice_id=one.id, server_name=one.server_name, bot=one.bot, secretariat=(order.secretary,)
+        ),
+        homeserver=watched(homeserver, points),
+        engine=engine,
+        load=lambda: order.declaration,
+        concurrency=order.hands,
+    )
+    listener = web.Application()
+    listener.add_routes(appservice_routes(app.inbox, one.hs_token))
+    runner = web.AppRunner(listener, access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", one.port).start()
+    try:
+        yield app
+    finally:
+        await runner.cleanup()
+        await homeserver.close()
+        await engine.dispose()
+
+
+def _do_not_wait(connection: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous = OFF")
+    cursor.close()
+
+
+async def _quiet(app: CityHallApp) -> None:
+    """Wait until nothing is left to handle, to put right or to say."""
+    while True:
+        await app.inbox.idle()
+        counts = await app.loop.settle_all(timedelta(seconds=60))
+        assert counts.busy == 0, f"after a minute there still is {counts}"
+        await app.sender.idle()
+        figures = await app.status.figures()
+        if not (figures.inbox_pending or figures.work.busy or figures.outbox_pending):
+            return

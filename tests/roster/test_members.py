@@ -1,0 +1,178 @@
+"""Who is admitted comes in, who is removed is out of everything: on record, on the homeserver, and in words."""
+
+import pytest
+
+from oshiyakusho_matrix.core.errors import Permanent, Temporary
+from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.homeserver.interface import Forbidden
+from oshiyakusho_matrix.reconcile.interface import WorkKey
+from oshiyakusho_matrix.roster.tables import find_member
+from tests.support.fake_city import HALL, OFFICE, SECRETARY, FakeCity, alias, someone
+
+ROOMS = ("ka-zaisei-danwa", "ka-zaisei-oshirase", "ka-juumin-danwa", "ka-juumin", "cityhall-zei")
+
+
+async def come_in_everywhere(city: FakeCity, user: UserId) -> None:
+    for room in ROOMS:
+        await city.hs.join_as(user, alias(room))
+    await city.settle()
+
+
+def where(city: FakeCity, user: UserId) -> set[str]:
+    """Return the managed rooms that somebody is in, invited to, or knocking at."""
+    inside = {r.room_id for r in city.hs.world.rooms.values() if r.membership(user) in ("join", "invite", "knock")}
+    return {a[1:].partition(":")[0] for a, room_id in city.hs.world.aliases.items() if room_id in inside}
+
+
+async def test_who_is_admitted_is_invited_and_then_enters_room_after_room(city: FakeCity) -> None:
+    toku = someone("toku", "elsewhere.example")
+    answer = await city.ask(f"！会員　承認　{toku}")
+    assert answer.splitlines()[0] == f"{toku} さんを会員として承認しました。"
+    assert "招待しました" in answer
+    assert where(city, toku) == {"cityhall"}
+    await city.hs.join_as(toku, HALL)
+    await come_in_everywhere(city, toku)
+    assert where(city, toku) == {"cityhall", *ROOMS}
+    assert "参加しています" in await city.ask(f"!member show {toku}")
+    with pytest.raises(Forbidden):
+        await city.hs.invite_as(toku, alias("ka-zaisei-danwa"), someone("yosomono"))
+
+
+async def test_who_is_removed_is_out_of_every_room_and_cannot_return(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    await come_in_everywhere(city, hanako)
+    answer = await city.confirm(f"!member remove {hanako}")
+    assert f"{hanako} さんを {len(ROOMS) + 1} 個の部屋から外しました" in answer
+    assert where(city, hanako) == set()
+    for room in ("cityhall", *ROOMS):
+        with pytest.raises(Forbidden):
+            await city.hs.join_as(hanako, alias(room))
+    assert "除名" in await city.ask(f"!member show {hanako}")
+    await city.ask(f"!member admit {hanako}")
+    await city.hs.join_as(hanako, HALL)
+    await come_in_everywhere(city, hanako)
+    assert where(city, hanako) == {"cityhall", *ROOMS}
+
+
+async def test_one_broken_room_keeps_nobody_in_the_others_and_is_told(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    await come_in_everywhere(city, hanako)
+    # The hall is left first; the next to be tried is one of the others.
+    broken = len(ROOMS)
+    kick, tries = city.hs.kick, 0
+
+    async def breaks_once(room_id: str, user_id: str, reason: str = "") -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 2:
+            city.hs.fail_next("kick", Permanent("the room is broken"))
+        await kick(room_id, user_id, reason)  # type: ignore[arg-type]
+
+    city.hs.kick = breaks_once  # type: ignore[method-assign, assignment]
+    answer = await city.ask(f"!member remove {hanako} --yes")
+    assert tries == broken + 1
+    assert len(where(city, hanako)) == 1
+    assert where(city, hanako) < set(ROOMS)
+    assert "the room is broken" in answer
+    parked = await city.parked()
+    assert [(p.key, p.reason) for p in parked] == [(WorkKey("member", hanako), "the room is broken")]
+    told = [e["content"]["body"] for e in city.said() if "再試行を止めました" in e["content"]["body"]]
+    assert len(told) == 1
+    assert hanako in told[0]
+    # Whatever touches the room next takes them out for good.
+    await city.ask("!rooms apply --yes")
+    assert where(city, hanako) == set()
+
+
+async def test_a_room_that_fails_for_a_moment_is_tried_again_by_itself(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    await come_in_everywhere(city, hanako)
+    city.hs.fail_next("kick", Temporary("502 from a proxy"), times=2)
+    answer = await city.ask(f"!member remove {hanako} --yes")
+    assert where(city, hanako) == set()
+    assert "会員ではなくなりました" in answer
+    assert await city.parked() == []
+
+
+async def test_a_knock_of_a_stranger_is_told_and_changes_nothing(city: FakeCity) -> None:
+    yosomono = someone("yosomono")
+    await city.hs.knock_as(yosomono, HALL)
+    await city.settle()
+    told = [line for line in city.heard().splitlines() if yosomono in line]
+    assert len(told) == 1
+    assert "会員　承認" in told[0]
+    assert city.room("cityhall").membership(yosomono) == "knock"
+    await city.ask("!rooms apply --yes")
+    assert city.room("cityhall").membership(yosomono) == "knock"
+    await city.ask(f"!member admit {yosomono}")
+    assert city.room("cityhall").membership(yosomono) == "invite"
+
+
+async def test_a_knock_of_a_member_who_left_is_answered_by_an_invite(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    await city.hs.leave_as(hanako, HALL)
+    await city.settle()
+    assert "自分で退出しました" in await city.ask(f"!member show {hanako}")
+    await city.hs.knock_as(hanako, HALL)
+    await city.settle()
+    assert city.room("cityhall").membership(hanako) == "invite"
+
+
+async def test_who_left_by_themselves_is_left_in_peace_until_admitted_again(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    await city.hs.leave_as(hanako, HALL)
+    await city.settle()
+    await city.ask("!rooms apply --yes")
+    assert city.room("cityhall").membership(hanako) == "leave"
+    await city.ask(f"!member admit {hanako}")
+    assert city.room("cityhall").membership(hanako) == "invite"
+
+
+async def test_a_new_secretary_gets_the_room_the_commands_and_the_power(city: FakeCity) -> None:
+    hanako = someone("hanako")
+    await city.ask(f"!会員 承認 {hanako} --事務局")
+    assert where(city, hanako) == {"cityhall", "cityhall-jimukyoku"}
+    assert city.powers("cityhall-jimukyoku") == {SECRETARY: 50, hanako: 50}
+    await city.hs.join_as(hanako, HALL)
+    await city.hs.join_as(hanako, OFFICE)
+    await city.settle()
+    assert "部屋" in await city.ask("!status", sender=hanako)
+    await city.ask(f"!member remove {hanako} --yes")
+    assert where(city, hanako) == set()
+    assert city.powers("cityhall") == {SECRETARY: 50}
+
+
+async def test_the_last_secretary_the_bot_and_strangers_cannot_be_removed(city: FakeCity) -> None:
+    assert "最後の一人" in await city.ask(f"!member remove {SECRETARY} --yes")
+    assert "会員ではない" in await city.ask(f"!member remove {someone('yosomono')}")
+    assert "私自身" in await city.ask(f"!member admit {city.hs.bot}")
+    assert "承認されたことはありません" in await city.ask(f"!member show {someone('yosomono')}")
+    assert city.hs.room(OFFICE).membership(SECRETARY) == "join"
+
+
+async def test_what_becomes_of_members_is_audited(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    await city.ask(f"!member remove {hanako} --yes")
+    audit = await city.ask("!audit")
+    assert audit.count(hanako) >= 2
+
+
+async def test_an_admission_while_the_last_look_is_in_hand_is_not_lost(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    async with city.app.store.reading() as connection:
+        seen = await find_member(connection, hanako)
+    assert seen is not None
+    await city.hs.leave_as(hanako, HALL)
+    async with city.app.store.transaction() as tx:
+        await city.app.roster.admit(tx, hanako, by=SECRETARY)
+        # What a controller saw before must not pass for what is so now.
+        await city.app.roster.note_place(tx, seen, hall=seen.hall, office=seen.office)
+    await city.settle()
+    assert city.room("cityhall").membership(hanako) == "invite"
+
+
+async def test_a_secretary_from_another_homeserver_is_still_let_into_the_hall(city: FakeCity) -> None:
+    toku = someone("toku", "elsewhere.example")
+    answer = await city.ask(f"!member admit {toku} --secretariat")
+    assert "federated" in answer
+    assert where(city, toku) == {"cityhall"}

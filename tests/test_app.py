@@ -1,0 +1,283 @@
+"""The composed house on a homeserver in memory: it comes to stand, stays as declared, and follows the files."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from oshiyakusho_matrix.core.errors import Permanent, Refused, Temporary
+from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
+from oshiyakusho_matrix.divisions.domain import Lifecycle
+from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
+from oshiyakusho_matrix.homeserver.interface import NewRoom
+from tests.divisions.little_town import CITYHALL, KINDS, ROOMS, SECOND, write_town
+from tests.divisions.small_hall import DIVISION
+from tests.support.fake_city import HALL, OFFICE, SECRETARY, SERVER, FakeCity, alias, fake_city, someone
+
+READS = {"room_state", "state_content", "resolve_alias"}
+BOT = UserId(f"@shiyakusho:{SERVER}")
+
+
+@pytest_asyncio.fixture
+async def city(tmp_path: Path) -> AsyncIterator[FakeCity]:
+    async with fake_city(tmp_path, write_town(tmp_path / "rooms")) as running:
+        yield running
+
+
+async def apply(city: FakeCity) -> None:
+    """Apply the files the way the command line does, and wait for it."""
+    declaration = city.app.load()
+    async with city.app.store.transaction() as tx:
+        await city.app.hall.apply(tx, declaration, by=SECRETARY)
+    await city.settle()
+
+
+async def test_the_declared_city_hall_comes_to_stand(city: FakeCity) -> None:
+    assert len(city.hs.world.rooms) == ROOMS
+    assert city.hs.calls["create_room"] == ROOMS
+    hall = city.room("cityhall")
+    assert hall.content("m.room.join_rules") == {"join_rule": "knock"}
+    assert city.links("cityhall") == {"cityhall-jimukyoku", "cityhall-genkan", "cityhall-kikaku", "cityhall-zei"}
+    assert city.links("cityhall-kikaku") == {"ka-zaisei"}
+    assert city.links("ka-zaisei") == {"ka-zaisei-oshirase", "ka-zaisei-danwa"}
+    gate = {"join_rule": "restricted", "allow": [{"type": "m.room_membership", "room_id": hall.room_id}]}
+    for name in ("cityhall-zei", "ka-zaisei", "ka-zaisei-danwa"):
+        assert city.room(name).content("m.room.join_rules") == gate
+    assert (city.room("cityhall-jimukyoku").content("m.room.create") or {})["m.federate"] is False
+    assert (city.room("ka-zaisei-danwa").content("m.room.name") or {})["name"] == "みんなの財政課 談話室"
+    assert city.powers("cityhall") == {SECRETARY: 50}
+    assert (await city.app.planner.plan(city.app.load())).empty
+    assert await city.parked() == []
+
+
+async def test_a_second_apply_writes_nothing_and_reads_each_room_once(city: FakeCity) -> None:
+    city.hs.calls.clear()
+    await apply(city)
+    assert set(city.hs.calls) <= READS
+    assert city.hs.calls["room_state"] == ROOMS
+    assert city.hs.calls.total() == ROOMS
+
+
+async def test_a_restart_writes_nothing(tmp_path: Path) -> None:
+    rooms = write_town(tmp_path / "rooms")
+    hs = FakeHomeserver(BOT)
+    async with fake_city(tmp_path, rooms, hs=hs):
+        pass
+    hs.calls.clear()
+    async with fake_city(tmp_path, rooms, hs=hs) as city:
+        assert set(hs.calls) <= READS
+        assert await city.parked() == []
+
+
+async def test_a_lost_database_is_filled_again_from_the_rooms_that_are_there(tmp_path: Path) -> None:
+    rooms = write_town(tmp_path / "rooms")
+    hs = FakeHomeserver(BOT)
+    async with fake_city(tmp_path, rooms, hs=hs):
+        pass
+    hs.calls.clear()
+    (tmp_path / "city.db").unlink()
+    async with fake_city(tmp_path, rooms, hs=hs) as city:
+        assert hs.calls["create_room"] == 0
+        assert len(hs.world.rooms) == ROOMS
+        assert (await city.app.planner.plan(city.app.load())).empty
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_homeserver_that_fails_for_a_while_leaves_no_double_rooms(tmp_path: Path, after: bool) -> None:
+    hs = FakeHomeserver(BOT)
+    for call in ("create_room", "send_state", "resolve_alias"):
+        hs.fail_next(call, Temporary("502 from a proxy"), after=after)
+    async with fake_city(tmp_path, write_town(tmp_path / "rooms"), hs=hs) as city:
+        assert len(hs.world.rooms) == ROOMS
+        assert (await city.app.planner.plan(city.app.load())).empty
+
+
+async def test_a_changed_file_changes_exactly_what_differs(city: FakeCity) -> None:
+    write_town(city.rooms, {"divisions/juumin.yaml": SECOND.replace("住民課", "市民課")})
+    planned = await city.app.planner.plan(city.app.load())
+    assert {room.alias_localpart for room in planned.rooms} == {"ka-juumin", "ka-juumin-oshirase", "ka-juumin-danwa"}
+    city.hs.calls.clear()
+    await apply(city)
+    assert city.hs.calls["send_state"] == 3
+    assert set(city.hs.calls) <= READS | {"send_state"}
+    assert (city.room("ka-juumin-danwa").content("m.room.name") or {})["name"] == "市民課 談話室"
+
+
+async def test_a_changed_kind_changes_exactly_what_differs_in_its_rooms(city: FakeCity) -> None:
+    write_town(city.rooms, {"kinds.yaml": KINDS.replace("posting: heads", "posting: bot")})
+    city.hs.calls.clear()
+    await apply(city)
+    assert city.hs.calls["send_state"] == 2
+    for division in ("zaisei", "juumin"):
+        levels = city.room(f"ka-{division}-oshirase").content("m.room.power_levels") or {}
+        assert levels["events_default"] == 100
+    assert (await city.app.planner.plan(city.app.load())).empty
+
+
+async def test_another_group_moves_the_link(city: FakeCity) -> None:
+    write_town(city.rooms, {"divisions/juumin.yaml": SECOND.replace("group: zei", "group: kikaku")})
+    await apply(city)
+    assert city.links("cityhall-zei") == set()
+    assert city.links("cityhall-kikaku") == {"ka-zaisei", "ka-juumin"}
+
+
+async def test_a_division_that_leaves_the_files_is_archived_and_its_rooms_stay(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    await city.hs.join_as(hanako, alias("ka-juumin-danwa"))
+    write_town(city.rooms, {"divisions/juumin.yaml": None})
+    await apply(city)
+    assert city.links("cityhall-zei") == set()
+    assert city.exists("ka-juumin-danwa")
+    with pytest.raises(Permanent):
+        await city.hs.say_as(hanako, alias("ka-juumin-danwa"), "まだ書けますか")
+    async with city.app.store.transaction() as tx:
+        assert (await city.app.hall.picture(tx)).records["juumin"].lifecycle is Lifecycle.ARCHIVED
+    assert (await city.app.planner.plan(city.app.load())).empty
+
+
+async def test_a_kind_that_leaves_the_files_with_its_divisions_can_be_planned_and_applied(city: FakeCity) -> None:
+    circle = "  circle:\n    alias: kenjinkai-{slug}\n    rooms: []\n"
+    with_circle = SECOND.replace("juumin", "tokyo") + "kind: circle\n"
+    write_town(city.rooms, {"kinds.yaml": KINDS + circle, "divisions/tokyo.yaml": with_circle})
+    await apply(city)
+    assert city.exists("kenjinkai-tokyo")
+    write_town(city.rooms, {"kinds.yaml": KINDS, "divisions/tokyo.yaml": None})
+    await city.app.planner.plan(city.app.load())
+    await apply(city)
+    assert (await city.app.planner.plan(city.app.load())).empty
+    assert "kenjinkai-tokyo" not in city.links("cityhall-zei")
+
+
+async def test_an_alias_pattern_that_changes_makes_new_rooms_and_leaves_the_old_ones(city: FakeCity) -> None:
+    old = dict(city.room("ka-zaisei").state)
+    write_town(city.rooms, {"kinds.yaml": KINDS.replace("alias: ka-{slug}", "alias: ka-new-{slug}")})
+    await apply(city)
+    assert await city.parked() == []
+    assert city.exists("ka-new-zaisei-danwa")
+    assert city.room("ka-zaisei").state == old
+    assert city.links("cityhall-kikaku") == {"ka-new-zaisei"}
+
+
+async def test_a_kind_of_room_version_11_lists_the_bot_among_the_users(tmp_path: Path) -> None:
+    kinds = KINDS.replace("alias: ka-{slug}", "alias: ka-{slug}\n    space: {room_version: '11'}")
+    async with fake_city(tmp_path, write_town(tmp_path / "rooms", {"kinds.yaml": kinds})) as city:
+        assert city.powers("ka-zaisei") == {BOT: 100}
+        assert BOT not in city.powers("ka-zaisei-danwa")
+        assert (await city.app.planner.plan(city.app.load())).empty
+
+
+async def test_a_hall_that_was_deleted_on_the_homeserver_is_built_anew_for_everybody(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    old = city.room("cityhall").room_id
+    city.hs.purge(HALL)
+    await apply(city)
+    hall = city.room("cityhall")
+    assert hall.room_id != old
+    assert len(city.hs.world.rooms) == ROOMS
+    for name in ("ka-zaisei", "cityhall-zei", "ka-juumin-danwa"):
+        assert (city.room(name).content("m.room.join_rules") or {})["allow"][0]["room_id"] == hall.room_id
+    assert city.links("cityhall") >= {"cityhall-kikaku", "cityhall-zei"}
+    for user in (hanako, SECRETARY):
+        assert hall.membership(user) == "invite"
+    assert city.room("cityhall-jimukyoku").membership(SECRETARY) == "join"
+    assert (await city.app.planner.plan(city.app.load())).empty
+
+
+async def test_whoever_left_by_themselves_is_not_invited_into_a_hall_that_is_built_anew(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    await city.hs.leave_as(hanako, HALL)
+    await city.settle()
+    city.hs.purge(HALL)
+    await apply(city)
+    assert city.room("cityhall").membership(hanako) == "leave"
+
+
+async def test_an_address_that_leads_to_a_foreign_room_is_told_and_the_room_untouched(tmp_path: Path) -> None:
+    hs = FakeHomeserver(BOT)
+    theirs = await hs.create_room_as(someone("yosomono"), NewRoom("12", alias_localpart="ka-zaisei-danwa"))
+    before = dict(hs.world.rooms[theirs].state)
+    async with fake_city(tmp_path, write_town(tmp_path / "rooms"), hs=hs) as city:
+        assert hs.world.rooms[theirs].state == before
+        parked = await city.parked()
+        assert [str(p.key) for p in parked] == ["room:ka-zaisei-danwa"]
+        assert alias("ka-zaisei-danwa") in parked[0].reason
+        assert "did not make" in parked[0].reason
+        assert "みんなの財政課 談話室" in city.heard()
+        assert len(hs.world.rooms) == ROOMS  # theirs among them
+        assert city.links("ka-zaisei") == {"ka-zaisei-oshirase"}
+
+        del hs.world.aliases[RoomAlias(alias("ka-zaisei-danwa"))]
+        await apply(city)
+        assert await city.parked() == []
+        assert city.links("ka-zaisei") == {"ka-zaisei-oshirase", "ka-zaisei-danwa"}
+        assert hs.world.rooms[RoomId(theirs)].state == before
+
+
+async def test_a_head_in_the_files_who_is_no_member_is_refused_and_nothing_is_half_done(city: FakeCity) -> None:
+    named = SECOND.replace("住民課", "市民課") + f"heads: ['{someone('hanako')}']\n"
+    write_town(city.rooms, {"divisions/juumin.yaml": named, "divisions/koen.yaml": SECOND.replace("juumin", "koen")})
+    with pytest.raises(Refused) as refused:
+        await apply(city)
+    assert refused.value.text.values == {"user": someone("hanako")}
+    await city.settle()
+    assert not city.exists("ka-koen")
+    assert (city.room("ka-juumin").content("m.room.name") or {})["name"] == "住民課"
+    assert not (await city.app.planner.plan(city.app.load())).empty
+
+
+async def test_one_of_the_secretariat_may_be_head_from_the_first_start_on(tmp_path: Path) -> None:
+    rooms = write_town(tmp_path / "rooms", {"divisions/juumin.yaml": SECOND + f"heads: ['{SECRETARY}']\n"})
+    async with fake_city(tmp_path, rooms) as city:
+        assert city.powers("ka-juumin-oshirase") == {SECRETARY: 50}
+        assert (await city.app.planner.plan(city.app.load())).empty
+
+
+async def test_heads_follow_the_files(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    write_town(city.rooms, {"divisions/juumin.yaml": SECOND + f"heads: ['{hanako}']\n"})
+    await apply(city)
+    assert city.powers("ka-juumin-oshirase") == {hanako: 50}
+    write_town(city.rooms)
+    await apply(city)
+    assert city.powers("ka-juumin-oshirase") == {}
+
+
+async def test_a_plan_of_a_new_city_hall_creates_every_room_and_changes_nothing(city: FakeCity) -> None:
+    more = CITYHALL + "  - {slug: doboku, name: {ja: 土木, en: Works}, purpose: {ja: 土木, en: Works}}\n"
+    bridges = DIVISION.replace("zaisei", "hashi").replace("kikaku", "doboku")
+    write_town(city.rooms, {"cityhall.yaml": more, "divisions/hashi.yaml": bridges})
+    city.hs.calls.clear()
+    planned = await city.app.planner.plan(city.app.load())
+    assert {room.alias_localpart for room in planned.rooms} == {
+        "cityhall", "cityhall-doboku", "ka-hashi", "ka-hashi-oshirase", "ka-hashi-danwa"}  # fmt: skip
+    assert set(city.hs.calls) <= READS
+    assert len(city.hs.world.rooms) == ROOMS
+
+
+async def test_a_room_that_cannot_be_read_is_named_in_the_plan_and_nothing_is_planned_for_it(city: FakeCity) -> None:
+    city.hs.fail_next("room_state", Temporary("502 from a proxy"))
+    planned = await city.app.planner.plan(city.app.load())
+    assert len(planned.unknown) == 1
+    assert [replace(room, title="") for room in planned.rooms] == [replace(planned.unknown[0], title="")]
+    assert planned.unknown[0].actions == ()
+
+
+async def test_broken_files_are_answered_in_words_and_change_nothing(city: FakeCity) -> None:
+    write_town(city.rooms, {"divisions/juumin.yaml": SECOND.replace("group: zei", "group: nanika")})
+    for command in ("!rooms plan", "!rooms apply", "!rooms apply --yes"):
+        assert "juumin.yaml" in await city.ask(command)
+    assert await city.parked() == []
+    assert (await city.app.status.figures()).inbox_parked == 0
+
+
+async def test_rooms_plan_and_apply_by_command(city: FakeCity) -> None:
+    write_town(city.rooms, {"divisions/juumin.yaml": SECOND.replace("住民課", "市民課")})
+    assert "市民課" in await city.ask("！部屋　計画")
+    assert (city.room("ka-juumin").content("m.room.name") or {})["name"] == "住民課"
+    answer = await city.confirm("!rooms apply")
+    assert "ファイルに書かれたとおりになりました" in answer
+    assert (city.room("ka-juumin").content("m.room.name") or {})["name"] == "市民課"
+    assert "変更はありません" in await city.ask("!rooms plan")
+    assert OFFICE in city.hs.world.aliases
