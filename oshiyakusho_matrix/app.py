@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -46,7 +47,7 @@ from oshiyakusho_matrix.reconcile.interface import WorkKey
 from oshiyakusho_matrix.reconcile.loop import ControllerLoop
 from oshiyakusho_matrix.reconcile.queue import WorkQueue
 from oshiyakusho_matrix.reconcile.reports import describe_plainly
-from oshiyakusho_matrix.reconcile.rooms import RoomKeeper
+from oshiyakusho_matrix.reconcile.rooms import MAKING, RoomKeeper
 from oshiyakusho_matrix.roster.askers import RosterAskers, RosterPlaces
 from oshiyakusho_matrix.roster.commands import member_commands
 from oshiyakusho_matrix.roster.controller import MemberController
@@ -82,6 +83,7 @@ class CityHallApp:
         engine: AsyncEngine,
         load: Callable[[], Declaration],
         concurrency: int = 8,
+        making: timedelta = MAKING,
     ) -> None:
         self.identity = identity
         self.homeserver = homeserver
@@ -91,7 +93,7 @@ class CityHallApp:
         self.outbox = outbox = DatabaseOutbox(Renderer())
         self.sender = OutboxSender(store, homeserver, self._address, outbox, hands=concurrency)
         bot, server_name = identity.bot, identity.server_name
-        keeper = RoomKeeper(homeserver, bot)
+        keeper = RoomKeeper(homeserver, bot, making=making)
         self.planner = Planner(store=store, keeper=keeper, server_name=server_name)
         heads = Heads(work=queue)
         self.hall = CityHall(work=queue, heads=heads, server_name=server_name, bot=bot)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 
 from oshiyakusho_matrix import __version__, terminal
-from oshiyakusho_matrix.core.errors import CityHallError, Refused
+from oshiyakusho_matrix.core.errors import CityHallError, Misconfigured, Refused
 from oshiyakusho_matrix.settings import Settings, load_settings
 
 T = TypeVar("T")
@@ -134,7 +134,11 @@ def rooms_schema(directory: Annotated[Path, typer.Argument(help="Where to write 
     """Write the JSON Schemas of the files, for editors."""
     from oshiyakusho_matrix.divisions.catalogue import write_schemas
 
-    write_schemas(directory)
+    with _told():
+        try:
+            write_schemas(directory)
+        except OSError as error:
+            raise Misconfigured(f"{directory}: the schemas cannot be written there ({error.strerror}).") from None
 
 
 @rooms.command("plan")

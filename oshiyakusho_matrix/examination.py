@@ -1,8 +1,11 @@
 """``doctor`` with the real instruments: puts the homeserver, the database and the routes into the doctor's hands."""
 
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+
+from sqlalchemy import make_url
 
 from oshiyakusho_matrix.app import CityHallApp, load_from
 from oshiyakusho_matrix.appservice.routes import appservice_routes
@@ -15,13 +18,13 @@ from oshiyakusho_matrix.roster.tables import managed_rooms
 from oshiyakusho_matrix.serving import identity_of
 from oshiyakusho_matrix.settings import Settings
 from oshiyakusho_matrix.store.engine import create_engine, require_reachable
-from oshiyakusho_matrix.store.upgrade import check_revision, current_revision
+from oshiyakusho_matrix.store.upgrade import check_revision, current_revision, is_empty
 
 
 async def examine_installation(settings: Settings, homeserver_config: Path | None) -> list[Examination]:
     """Examine everything; read-only. ``Misconfigured`` only where nothing can be examined at all."""
     async with AsyncExitStack() as stack:
-        engine = create_engine(settings.database_url)
+        engine = create_engine(stack.enter_context(_to_look_at(settings.database_url)))
         stack.push_async_callback(engine.dispose)
         homeserver = MatrixHomeserver(
             settings.homeserver.url, bot=settings.bot, as_token=settings.registration.as_token
@@ -35,10 +38,10 @@ async def examine_installation(settings: Settings, homeserver_config: Path | Non
 
         async def database() -> str | None:
             await require_reachable(engine)
-            revision = await current_revision(engine)
-            if revision is not None:
-                await check_revision(engine)
-            return revision
+            if await is_empty(engine):
+                return None
+            await check_revision(engine)
+            return await current_revision(engine)
 
         async def rooms() -> Sequence[tuple[RoomAlias, RoomId]]:
             async with app.store.reading() as connection:
@@ -58,3 +61,17 @@ async def examine_installation(settings: Settings, homeserver_config: Path | Non
                 homeserver_config=homeserver_config,
             ),
         )
+
+
+@contextmanager
+def _to_look_at(database_url: str) -> Iterator[str]:
+    """Give the database's address, or for a SQLite file that is not there yet that of an empty one for the while.
+
+    Opening a file makes it; the doctor changes nothing, and may run as another account than the service.
+    """
+    url = make_url(database_url)
+    if url.get_backend_name() != "sqlite" or Path(str(url.database)).exists():
+        yield database_url
+        return
+    with tempfile.TemporaryDirectory() as empty:
+        yield url.set(database=str(Path(empty) / "empty.sqlite3")).render_as_string(hide_password=False)

@@ -14,6 +14,7 @@ from aiohttp import web
 from oshiyakusho_matrix.app import CityHallApp, Identity, load_from
 from oshiyakusho_matrix.appservice.routes import appservice_routes
 from oshiyakusho_matrix.core.errors import Misconfigured, Permanent, Temporary
+from oshiyakusho_matrix.divisions.desired import alias_localpart
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
 from oshiyakusho_matrix.settings import Settings
 from oshiyakusho_matrix.settings_values import Listen
@@ -113,7 +114,8 @@ async def running(settings: Settings) -> AsyncIterator[CityHallApp]:
         operators.add_routes(status_routes(app.status, lambda: ready))
         await _listen(stack, operators, settings.listen)
         if settings.web_listen is not None:
-            await _listen(stack, public_pages(settings.public_url or ""), settings.web_listen)
+            pages = public_pages(settings.public_url or "", hall=await _hall_address(app))
+            await _listen(stack, pages, settings.web_listen)
         await stack.enter_async_context(app.working())
         await app.open()
         ready = True
@@ -123,6 +125,13 @@ async def running(settings: Settings) -> AsyncIterator[CityHallApp]:
             yield app
         finally:
             ready = False
+
+
+async def _hall_address(app: CityHallApp) -> str:
+    """Return where people knock, as the files declare it. ``Misconfigured`` if the files do not hold."""
+    declaration = await asyncio.to_thread(app.load)
+    kind = declaration.kinds[declaration.spaces[declaration.hall].kind]
+    return f"#{alias_localpart(kind, declaration.hall, kind.space)}:{app.identity.server_name}"
 
 
 async def _listen(stack: AsyncExitStack, application: web.Application, where: Listen) -> None:

@@ -49,18 +49,23 @@ def ok(directory: Path) -> str:
 
 
 def set_up_log(keys: LogKeys, file: TextIO | None = None) -> None:
-    """Write log lines to standard error (or ``file``), as the settings want them."""
-    logging.basicConfig(level=keys.level.upper(), stream=file, format="%(levelname)s %(name)s: %(message)s")
+    """Write log lines to standard error (or ``file``), as the settings want them; libraries' lines look the same."""
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer() if keys.format == "json" else structlog.dev.ConsoleRenderer(colors=False)
     )
+    common: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    handler = logging.StreamHandler(file or sys.stderr)
+    last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=common, processors=last))
+    logging.basicConfig(level=keys.level.upper(), handlers=[handler], force=True)
+    # It tells on each look at the database that it looks.
+    logging.getLogger("alembic").setLevel(max(logging.WARNING, logging.getLogger().level))
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
-        ],
+        processors=[*common, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, keys.level.upper())),
         logger_factory=structlog.PrintLoggerFactory(file=file or sys.stderr),
     )
@@ -68,11 +73,24 @@ def set_up_log(keys: LogKeys, file: TextIO | None = None) -> None:
 
 @contextmanager
 def progress(*, quiet: bool = False) -> Iterator[OnProgress]:
-    """Show a bar while rooms are being made; give what to call with (done, total)."""
+    """Show a bar while rooms are being made, from the first call on; give what to call with (done, total)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
-        task = bar.add_task(words(say("Rooms")), total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    bar = Progress(*columns, console=Console(stderr=True), disable=quiet)
+    task = bar.add_task(words(say("Rooms")), total=None)
+    begun = False
+
+    def show(done: int, total: int) -> None:
+        nonlocal begun
+        if not begun:
+            bar.start()
+            begun = True
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        if begun:
+            bar.stop()
 
 
 def print_plan(plan: HallPlan, *, as_json: bool) -> None:

@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.main import get_command
 
-import oshiyakusho_matrix
 from oshiyakusho_matrix.app import CityHallApp, Identity, load_from
 from oshiyakusho_matrix.cli import cli
 from oshiyakusho_matrix.commands.confirmation import LIFECYCLE, PATIENCE
@@ -20,7 +19,7 @@ from oshiyakusho_matrix.commands.registry import Registry
 from oshiyakusho_matrix.commands.usage import PREFIX, usage
 from oshiyakusho_matrix.core.errors import CityHallError
 from oshiyakusho_matrix.core.ids import UserId
-from oshiyakusho_matrix.divisions.catalogue import json_schemas, load_declaration, shipped_directory
+from oshiyakusho_matrix.divisions.catalogue import json_schemas, shipped_directory
 from oshiyakusho_matrix.divisions.domain import Lifecycle
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.reconcile import policy
@@ -36,14 +35,11 @@ from tests.web.documents import (
     code,
     handbook,
     invocations,
-    journeys,
     table,
     tables,
-    tree,
 )
 
 PACKAGE = ROOT / "oshiyakusho_matrix"
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 ROLES = {
     "ja": {Role.ANYONE: "だれでも", Role.MEMBER: "会員", Role.SECRETARIAT: "事務局"},
     "en": {Role.ANYONE: "anyone", Role.MEMBER: "member", Role.SECRETARIAT: "secretariat"},
@@ -221,41 +217,6 @@ def test_the_errors_and_how_often_things_are_tried_are_those_of_the_code(languag
     assert re.findall(r"\d+", page.rstrip().rpartition("\n")[2]) == [str(policy.BUG_RETRIES)]
 
 
-def test_the_journey_is_that_of_the_package() -> None:
-    lines = re.findall(r"^\d\. (.+)$", oshiyakusho_matrix.__doc__ or "", re.MULTILINE)
-    assert len(lines) == 8
-    english = [line.replace("``", "`") for line in lines]
-    japanese = journeys(handbook("ja", "how-it-works"))[0]
-    assert len(japanese) == 8
-    assert journeys(handbook("en", "how-it-works")) == [english]
-    assert journeys(README) == [japanese, english]
-
-
-def test_the_readme_draws_the_shipped_city_hall() -> None:
-    declared = load_declaration(shipped_directory())
-    drawn = re.findall(r"^```text\n(.*?)\n```$", README, re.DOTALL | re.MULTILINE)
-    assert drawn == [tree(declared, language) for language in LANGUAGES]
-
-
-def test_the_readme_lists_every_folder() -> None:
-    packages = {f"oshiyakusho_matrix/{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
-    both = [rows[1:] for mark, rows in tables(README, "table") if mark == "folders"]
-    assert len(both) == len(LANGUAGES)
-    for rows in both:
-        assert {code(cells[0])[0] for cells in rows} == packages | {
-            "oshiyakusho_matrix/",
-            "rooms/",
-            "deploy/",
-            "tests/",
-        }
-
-
-def test_the_readme_speaks_japanese_first_and_names_the_two_commands() -> None:
-    japanese, english = README.split("\n# English\n")
-    for half in (japanese, english):
-        assert "\nmake demo\nmake test\n" in half
-
-
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_leads_somewhere(document: Path) -> None:
     for link in re.findall(r"(?<!!)\[[^]]*\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
@@ -275,7 +236,3 @@ def test_both_languages_have_the_same_pages_and_sections() -> None:
         return {p.name: re.findall(r"^(#+) ", p.read_text(encoding="utf-8"), re.MULTILINE) for p in pages}
 
     assert outline("ja") == outline("en")
-
-
-def test_the_changelog_knows_this_version() -> None:
-    assert oshiyakusho_matrix.__version__ in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

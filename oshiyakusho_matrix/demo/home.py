@@ -23,8 +23,20 @@ PREFERRED = (8018, 8019, 8020)
 _MARK = "oshiyakusho-matrix demo"
 _STATE = "demo.json"
 _LOCK = "demo.lock"
+_UNDER_WAY = "under.way"
 #: What a demo makes, the mark last: an interrupted deletion can be repeated.
-_OWN = ("log", "synapse", "city", "city.new", "accounts.json", "accounts.new", "demo.new", _STATE)
+_OWN = (
+    "log",
+    "synapse",
+    "city",
+    "city.new",
+    "cut.off",
+    _UNDER_WAY,
+    "accounts.json",
+    "accounts.new",
+    "demo.new",
+    _STATE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,28 @@ class Home:
             shutil.rmtree(draft / "rooms")
             shutil.copytree(rooms, draft / "rooms")
         draft.rename(self.city)
+
+    @contextmanager
+    def first_start(self) -> Iterator[None]:
+        """Hold while the homeserver runs. A first start that was cut off is begun anew; one that ended goes on.
+
+        A homeserver that dies while it makes a room may leave half a room at the room's address, and leases of the
+        killed service would be waited for. Nobody has used that city hall yet, so nothing is lost.
+        """
+        mark = self.directory / _UNDER_WAY
+        if mark.exists() and not self.state.furnished:
+            for part in (self.synapse, self.city / "data"):
+                if part.exists():
+                    # Moved first: a homeserver that is just ending may still write into what it has open.
+                    doomed = self.directory / "cut.off"
+                    shutil.rmtree(doomed, ignore_errors=True)
+                    part.rename(doomed)
+                    shutil.rmtree(doomed, ignore_errors=True)
+        mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink(missing_ok=True)
 
     def note_furnished(self) -> None:
         """Keep that everything stands: later starts need not wait for it."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId
-from oshiyakusho_matrix.divisions.domain import GROUP, HALL, Audience, Lifecycle, Posting, RoomRule
+from oshiyakusho_matrix.divisions.domain import DIVISION, GROUP, HALL, Audience, Lifecycle, Posting, RoomRule
 from oshiyakusho_matrix.divisions.picture import Picture
 from oshiyakusho_matrix.divisions.tables import SpaceRecord
 
@@ -77,10 +77,11 @@ def places_of(picture: Picture) -> Places:
     rooms = tuple(_rooms(picture, hall))
     office = next((room for room in rooms if room.audience is Audience.SECRETARIAT), None)
     active = [r for r in picture.records.values() if r.lifecycle is Lifecycle.ACTIVE]
+    # Stable: within these, they stay as declared. Circles are declared beside divisions, and come after them here.
+    active.sort(key=lambda r: (r.space.slug != FAVOURITE, r.space.kind != DIVISION))
     divisions = [_division(picture, r) for r in active if r.space.kind not in (HALL, GROUP)]
     if office is None or not divisions:
         raise Misconfigured("The demo needs a city hall with a room for the secretariat and with a division.")
-    divisions.sort(key=lambda division: division.slug != FAVOURITE)  # stable: the rest stays as declared
     return Places(
         hall=_place(picture, hall, picture.kinds[hall.space.kind].space),
         lobby=tuple(room for room in rooms if room.audience is Audience.MEMBERS),

@@ -1,6 +1,6 @@
 """``make demo``: an embedded homeserver and the whole city hall on it, until Ctrl-C. Called by the command line alone.
 
-Each start does what is missing: a first one that was cut off, even by kill -9, is finished by the next.
+A first start that was interrupted is finished by the next; one that was cut off (kill -9, power) is begun anew by it.
 """
 
 import asyncio
@@ -44,9 +44,11 @@ async def run_demo(data_dir: Path, *, fresh: bool = False, tour: bool = False, r
     with _until_signal(), opened(data_dir, fresh=fresh) as home:
         home.install(rooms)
         passwords = home.passwords()
-        async with _homeserver(home) as synapse:
-            await furnishing.open_accounts(synapse, passwords)
-            await _run(home, synapse, passwords, tour=tour)
+        await _until_free(home)
+        with home.first_start():
+            async with _homeserver(home) as synapse:
+                await furnishing.open_accounts(synapse, passwords)
+                await _run(home, synapse, passwords, tour=tour)
 
 
 async def _run(home: Home, synapse: EmbeddedSynapse, passwords: Passwords, *, tour: bool) -> None:
@@ -75,7 +77,6 @@ async def _furnish(app: CityHallApp, url: str, passwords: Passwords) -> None:
 
 @asynccontextmanager
 async def _homeserver(home: Home) -> AsyncIterator[EmbeddedSynapse]:
-    await _until_free(home)
     synapse = EmbeddedSynapse(
         home.synapse,
         server_name=SERVER_NAME,

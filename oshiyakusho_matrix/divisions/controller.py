@@ -20,7 +20,7 @@ from oshiyakusho_matrix.reconcile.room_plan import Conflict, DesiredRoom, Observ
 from oshiyakusho_matrix.reconcile.rooms import RoomKeeper
 from oshiyakusho_matrix.roster.domain import ManagedRoom
 from oshiyakusho_matrix.roster.service import Roster, note_room, room_key
-from oshiyakusho_matrix.roster.tables import current_among, drift
+from oshiyakusho_matrix.roster.tables import current_among, drift, leaving_among
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 
@@ -66,9 +66,16 @@ class RoomController:
         return Settled(look_again=picture.next_change(row.owner.removeprefix("space:")))
 
     async def _note_drift(self, name: str, undone: Sequence[StateEvent]) -> None:
-        """Write down what is about to be undone, so that a crash in between does not hide who did it."""
+        """Write down what is about to be undone, so that a crash in between does not hide who did it.
+
+        Somebody who was just removed by the secretariat did nothing: to find them inside is no drift.
+        """
+        people = [event.state_key for event in undone if event.type == "m.room.member"]
         async with self._store.transaction() as tx:
+            leaving = await leaving_among(tx.connection, people)
             for event in undone:
+                if event.type == "m.room.member" and event.state_key in leaving:
+                    continue
                 known = await tx.connection.execute(select(drift).where(drift.c.event_id == event.event_id))
                 if known.one_or_none() is None:
                     await tx.connection.execute(

@@ -155,7 +155,7 @@ async def take_picture(connection: AsyncConnection, *, server_name: str, bot: Us
 
 
 def find_division(picture: Picture, slug: str) -> SpaceRecord:
-    """Return a division or a circle by its short name, or by its full one if no other one is called so; else Refused."""
+    """Return a division or a circle by its short name, or by its full one if no other has it; else Refused."""
     divisions = {s: r for s, r in picture.records.items() if r.space.kind not in (HALL, GROUP)}
     wanted = fold(slug)
     if wanted in divisions:

@@ -7,7 +7,7 @@ from oshiyakusho_matrix.divisions.domain import Lifecycle
 from oshiyakusho_matrix.divisions.drift import CHANGED
 from oshiyakusho_matrix.divisions.merge import HeadChange, Merged, RecordChange
 from oshiyakusho_matrix.divisions.planner import HallPlan
-from oshiyakusho_matrix.reconcile.room_plan import Action, Conflict, CreateRoom, PutState, TakeOut
+from oshiyakusho_matrix.reconcile.room_plan import Action, Conflict, CreateRoom, PutState, ReleaseAlias, TakeOut
 
 #: A heading and what stands below it.
 Branch = tuple[Text, Sequence[Text]]
@@ -79,6 +79,8 @@ def describe_action(action: Action) -> Text:
     match action:
         case CreateRoom():
             return say("will be made")
+        case ReleaseAlias(alias):
+            return say("{alias} leads to a room that was never finished; the address is taken back", alias=alias)
         case PutState(_, event, undone):
             what = CHANGED.get(event.type, say("a setting"))
             if undone is not None:

@@ -68,6 +68,8 @@ class CityHall:
                 say("The short name {slug} belongs to {name} already. Choose another one.", slug=slug, name=taken)
             )
         _check_group(picture, group)
+        if DIVISION not in picture.kinds:
+            raise Refused(say("The files declare no kind of space called {kind}.", kind=DIVISION))
         last = max((r.space.order for r in picture.records.values() if r.space.parent == group), default=0)
         record = SpaceRecord(
             Space(slug=slug, kind=DIVISION, parent=group, name=name, purpose=purpose, order=last + 1),
@@ -142,9 +144,7 @@ class CityHall:
 
 
 def _check_group(picture: Picture, group: str) -> None:
-    groups = [
-        s for s, r in picture.records.items() if r.space.kind == GROUP and r.lifecycle is Lifecycle.ACTIVE
-    ]
+    groups = [s for s, r in picture.records.items() if r.space.kind == GROUP and r.lifecycle is Lifecycle.ACTIVE]
     if group not in groups:
         raise Refused(say("There is no group {group}. The groups are: {groups}", group=group, groups="、".join(groups)))
 
@@ -158,7 +158,8 @@ def _check_sizes(picture: Picture, slug: str) -> None:
         if size > NAME_BYTES:
             raise Refused(
                 say(
-                    "The name of the room “{name}” would have {size} bytes; {limit} are allowed. Choose a shorter name.",
+                    "The name of the room “{name}” would have {size} bytes; {limit} are allowed. "
+                    "Choose a shorter name.",
                     name=name,
                     size=size,
                     limit=NAME_BYTES,

@@ -86,6 +86,12 @@ class MatrixHomeserver:
         path = ("rooms", room_id, "state", event_type, *_key(state_key))
         return EventId((await self._ask("send_state", "put", *path, body=content)).text("event_id"))
 
+    async def release_alias(self, alias: RoomAlias) -> None:
+        """See ``RoomWriter.release_alias``."""
+        answer = await self._ask("release_alias", "delete", "directory", "room", alias)
+        if not answer.absent:
+            answer.accept()
+
     async def invite(self, room_id: RoomId, user_id: UserId) -> None:
         """See ``RoomWriter.invite``. A 403 is looked into: it is also the answer for someone who is inside."""
         answer = await self._ask("invite", "post", "rooms", room_id, "invite", body={"user_id": user_id})

@@ -17,7 +17,7 @@ from oshiyakusho_matrix.core.ids import EventId, RoomAlias, RoomId, UserId, serv
 from oshiyakusho_matrix.homeserver.fake_room import Event, FakeRoom
 from oshiyakusho_matrix.homeserver.fake_users import FakeUsers
 from oshiyakusho_matrix.homeserver.fake_world import FakeWorld
-from oshiyakusho_matrix.homeserver.interface import Content, Homeserver, NewRoom, StateEvent
+from oshiyakusho_matrix.homeserver.interface import Content, Forbidden, Homeserver, NewRoom, StateEvent
 
 #: Takes the events of one transaction. A ``CityHallError`` from it means "not taken": they are offered again.
 Deliver = Callable[[list[dict[str, Any]]], Awaitable[None]]
@@ -106,6 +106,14 @@ class FakeHomeserver(FakeUsers):
         """See ``RoomWriter.send_state``."""
         async with self._call("send_state"):
             return self.world.send(self.world.room(room_id, "send_state"), self.bot, event_type, content, state_key)
+
+    async def release_alias(self, alias: RoomAlias) -> None:
+        """See ``RoomWriter.release_alias``. Here an alias is given by whoever made the room."""
+        async with self._call("release_alias"):
+            room_id = self.world.aliases.get(alias)
+            if room_id is not None and self.world.room(room_id, "release_alias").creator != self.bot:
+                raise Forbidden("release_alias: the homeserver answered 403 M_FORBIDDEN (somebody else gave it)")
+            self.world.aliases.pop(alias, None)
 
     async def invite(self, room_id: RoomId, user_id: UserId) -> None:
         """See ``RoomWriter.invite``."""

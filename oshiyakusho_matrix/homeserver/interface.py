@@ -73,6 +73,9 @@ class RoomWriter(Protocol):
     async def send_state(self, room_id: RoomId, event_type: str, state_key: str, content: Content) -> EventId:
         """Replace one piece of state by the whole of ``content``."""
 
+    async def release_alias(self, alias: RoomAlias) -> None:
+        """Take an alias back that the bot gave; fine if it is gone. ``Forbidden`` if somebody else gave it."""
+
     async def invite(self, room_id: RoomId, user_id: UserId) -> None:
         """Invite; silently fine when the user is invited or joined already."""
 

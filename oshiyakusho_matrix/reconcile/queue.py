@@ -28,7 +28,7 @@ class WorkQueue:
         store: Store,
         *,
         clock: Callable[[], datetime] = clock_now,
-        lease_for: timedelta = timedelta(minutes=2),
+        lease_for: timedelta = timedelta(seconds=20),
     ) -> None:
         self._store = store
         self._clock = clock

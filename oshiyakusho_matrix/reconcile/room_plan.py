@@ -62,6 +62,16 @@ class Foreign:
 
 
 @dataclass(frozen=True, slots=True)
+class HalfMade:
+    """The alias leads to a room that the bot is not in, and whose id was never recorded.
+
+    Synapse gives the alias before the creator joins: a homeserver that dies within createRoom leaves this behind.
+    """
+
+    room_id: RoomId
+
+
+@dataclass(frozen=True, slots=True)
 class Present:
     """The room and its whole current state."""
 
@@ -81,7 +91,7 @@ class Present:
         }
 
 
-Observed = Absent | Unknown | Foreign | Present
+Observed = Absent | Unknown | Foreign | HalfMade | Present
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,13 @@ class CreateRoom:
     """Make the room, complete."""
 
     desired: DesiredRoom
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAlias:
+    """Take the alias back from a room that was never finished; the homeserver refuses if somebody else gave it."""
+
+    alias: RoomAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +133,7 @@ class Conflict:
     text: Text
 
 
-Action = CreateRoom | PutState | TakeOut | Conflict
+Action = CreateRoom | ReleaseAlias | PutState | TakeOut | Conflict
 
 
 def plan(
@@ -128,16 +145,10 @@ def plan(
             return []
         case Absent():
             return [CreateRoom(desired)]
+        case HalfMade():
+            return [ReleaseAlias(desired.alias), CreateRoom(desired)]
         case Foreign():
-            return [
-                Conflict(
-                    say(
-                        "The address {alias} leads to a room that this city hall did not make. It is left alone. "
-                        "Remove the address from that room, then apply again.",
-                        alias=desired.alias,
-                    )
-                )
-            ]
+            return [foreign(desired.alias)]
         case Present():
             return [
                 *_take_outs(desired, observed, strangers),
@@ -145,6 +156,17 @@ def plan(
                 *_unlinks(desired, observed, bot),
                 *_immutable(desired, observed),
             ]
+
+
+def foreign(alias: RoomAlias) -> Conflict:
+    """Return the conflict over an alias that leads to somebody else's room."""
+    return Conflict(
+        say(
+            "The address {alias} leads to a room that this city hall did not make. It is left alone. "
+            "Remove the address from that room, then apply again.",
+            alias=alias,
+        )
+    )
 
 
 def _undone(event: StateEvent | None, bot: UserId) -> StateEvent | None:

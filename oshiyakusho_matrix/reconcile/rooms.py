@@ -1,10 +1,12 @@
 """Looks at one room and carries out a plan on it. Used by every controller that keeps a room, and by ``rooms plan``."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from oshiyakusho_matrix.core.errors import Temporary
-from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.core.clock import now as clock_now
+from oshiyakusho_matrix.core.errors import Permanent, Temporary
+from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
 from oshiyakusho_matrix.homeserver.interface import Forbidden, NewRoom, RoomReader, RoomWriter, StateEvent
 from oshiyakusho_matrix.reconcile.room_plan import (
     LOCATOR,
@@ -14,14 +16,17 @@ from oshiyakusho_matrix.reconcile.room_plan import (
     CreateRoom,
     DesiredRoom,
     Foreign,
+    HalfMade,
     Observed,
     Present,
     PutState,
+    ReleaseAlias,
     TakeOut,
     Unknown,
 )
 
-
+#: How long a room that the bot is not in yet may still be in the making: a createRoom whose answer got lost.
+MAKING = timedelta(minutes=1)
 #: Shown by the client of whoever is taken out.
 OUTSIDE = "登録がないため入れません / not registered"
 
@@ -33,8 +38,13 @@ class Rooms(RoomReader, RoomWriter, Protocol):
 class RoomKeeper:
     """Observes rooms and makes them agree with what is desired."""
 
-    def __init__(self, rooms: Rooms, bot: UserId) -> None:
+    def __init__(
+        self, rooms: Rooms, bot: UserId, *, making: timedelta = MAKING, now: Callable[[], datetime] = clock_now
+    ) -> None:
         self._rooms = rooms
+        self._making = making
+        self._now = now
+        self._seen_half_made: dict[RoomAlias, datetime] = {}
         self.bot = bot
 
     async def observe(self, desired: DesiredRoom, known: RoomId | None) -> Observed:
@@ -49,21 +59,29 @@ class RoomKeeper:
             room_id = await self._rooms.resolve_alias(desired.alias)
             if room_id is None:
                 return Absent()
-            return await self._recognise(desired, room_id)
+            return await self._recognise(desired, room_id, recorded=known is not None)
         except Temporary as error:
             return Unknown(error.reason)
 
-    async def _recognise(self, desired: DesiredRoom, room_id: RoomId) -> Observed:
-        """Tell a room of ours, found by its alias, from somebody else's."""
+    async def _recognise(self, desired: DesiredRoom, room_id: RoomId, *, recorded: bool) -> Observed:
+        """Tell a room of ours, found by its alias, from somebody else's, and from one that was never finished."""
         try:
             found = Present(room_id, tuple(await self._rooms.room_state(room_id)))
         except Forbidden:
-            return Foreign(room_id)
+            return Foreign(room_id) if recorded else self._half_made(desired.alias, room_id)
+        self._seen_half_made.pop(desired.alias, None)
         create, locator = found.find("m.room.create"), found.find(LOCATOR)
         ours = create is not None and create.sender == self.bot
         # A crash of the homeserver within createRoom can leave a room of ours without its label: that one is completed.
         labelled = locator is None or locator.content.get("key") == desired.locator
         return found if ours and labelled else Foreign(room_id)
+
+    def _half_made(self, alias: RoomAlias, room_id: RoomId) -> Observed:
+        """Wait before giving a room up: made twice would be worse than late."""
+        since = self._seen_half_made.setdefault(alias, self._now())
+        if self._now() - since < self._making:
+            return Unknown(f"the room at {alias} may still be in the making")
+        return HalfMade(room_id)
 
     async def act(self, actions: Iterable[Action]) -> RoomId | None:
         """Carry out a plan; return the id of the room if one was made. Raises what the homeserver raises."""
@@ -75,12 +93,19 @@ class RoomKeeper:
                 case PutState(room_id, event):
                     await self._rooms.send_state(room_id, event.type, event.state_key, event.content)
                 case TakeOut(room_id, user_id):
-                    await self._rooms.kick(
-                        room_id, user_id, OUTSIDE
-                    )
+                    await self._rooms.kick(room_id, user_id, OUTSIDE)
+                case ReleaseAlias(alias):
+                    await self._release(alias)
                 case Conflict():
                     pass
         return made
+
+    async def _release(self, alias: RoomAlias) -> None:
+        try:
+            await self._rooms.release_alias(alias)
+        except Forbidden:
+            raise Permanent(f"the address {alias} leads to a room that this city hall did not make") from None
+        self._seen_half_made.pop(alias, None)
 
 
 def new_room(desired: DesiredRoom) -> NewRoom:

@@ -46,19 +46,30 @@ class MemberController:
             rooms = [(r, r.room_id) for r in await managed_rooms(connection) if r.gated and r.room_id is not None]
         if member is not None and member.current:
             return Settled(said=await self._let_in(member, rooms))
-        return Settled(said=[await self._take_out(user_id, rooms)])
+        said = await self._take_out(user_id, rooms)
+        if member is not None and HallState.PENDING in (member.hall, member.office):
+            async with self._store.transaction() as tx:
+                await self._roster.note_place(tx, member, hall=HallState.LEFT, office=HallState.LEFT)
+        return Settled(said=[said])
 
     async def _let_in(self, member: Member, rooms: list[Made]) -> list[Text]:
         places: dict[str, HallState] = {"hall": member.hall, "office": member.office}
         said: list[Text] = []
+        failures: list[BaseException] = []
         for room, room_id in rooms:
-            if room.role == "hall" or (room.role == "office" and member.secretariat):
-                places[room.role], text = await self._invite(member, room, room_id, places[room.role])
-                said.append(text)
-            elif room.role == "office":
-                await self._remove_from((room, room_id), member.user_id)
+            try:
+                if room.role == "hall" or (room.role == "office" and member.secretariat):
+                    places[room.role], text = await self._invite(member, room, room_id, places[room.role])
+                    said.append(text)
+                elif room.role == "office":
+                    await self._remove_from((room, room_id), member.user_id)
+            except CityHallError as error:
+                # As when 事務局室 takes nobody from another homeserver: that keeps nobody out of the hall.
+                failures.append(error)
         async with self._store.transaction() as tx:
             await self._roster.note_place(tx, member, hall=places["hall"], office=places["office"])
+        if failures:
+            raise _worst(failures)
         return said
 
     async def _invite(
@@ -80,23 +91,22 @@ class MemberController:
     async def _take_out(self, user_id: UserId, rooms: list[Made]) -> Text:
         # The hall first: from then on no restricted room lets them in again.
         hall = [r for r in rooms if r[0].role == "hall"]
-        taken = sum([await self._remove_from(room, user_id) for room in hall])
+        for room in hall:
+            await self._remove_from(room, user_id)
         others = [r for r in rooms if r[0].role != "hall"]
         results = await asyncio.gather(*(self._remove_from(r, user_id) for r in others), return_exceptions=True)
         failures = [r for r in results if isinstance(r, BaseException)]
-        taken += sum(r for r in results if not isinstance(r, BaseException))
         if failures:
             # One broken room never keeps somebody in the others; now say so, and try again if that may help.
             raise next((f for f in failures if not isinstance(f, CityHallError)), _worst(failures))
-        return say("{user} was taken out of {count} rooms and is in none any more.", user=user_id, count=taken)
+        # Out of how many rooms is not said: after a restart nobody knows how many it was in all.
+        return say("{user} was taken out of every room and is in none any more.", user=user_id)
 
-    async def _remove_from(self, made: Made, user_id: UserId) -> bool:
+    async def _remove_from(self, made: Made, user_id: UserId) -> None:
         room, room_id = made
         seen = await self._membership(room_id, user_id)
-        if seen not in ("join", "invite") and not (seen == "knock" and room.role != "hall"):
-            return False
-        await self._doors.kick(room_id, user_id, OUTSIDE)
-        return True
+        if seen in ("join", "invite") or (seen == "knock" and room.role != "hall"):
+            await self._doors.kick(room_id, user_id, OUTSIDE)
 
     async def _membership(self, room_id: RoomId, user_id: UserId) -> str | None:
         content: Content | None = await self._doors.state_content(room_id, "m.room.member", user_id)

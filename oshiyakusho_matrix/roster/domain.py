@@ -17,7 +17,8 @@ class Standing(StrEnum):
 class HallState(StrEnum):
     """Where a member stands in a room they are wanted in, as last seen.
 
-    ``LEFT`` means by their own will: they are not invited again until they are admitted again.
+    ``PENDING``: what the record says is still to be done, that is to invite a member, or to take out whoever was removed.
+    ``LEFT`` of a member means by their own will: they are not invited again until they are admitted again.
     """
 
     PENDING = "pending"

@@ -1,13 +1,10 @@
 """Watches the managed rooms: whoever comes in, and whatever others change. Asks for controllers, decides nothing."""
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Priority, Work
-from oshiyakusho_matrix.roster.domain import ManagedRoom
 from oshiyakusho_matrix.roster.service import member_key, room_key
 from oshiyakusho_matrix.roster.tables import find_managed_room, find_member
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
@@ -26,30 +23,36 @@ class RoomWatch:
         self._bot = bot
 
     async def __call__(self, event: InboundEvent) -> Write | None:
-        """Have the room, and for the hall and 事務局室 the person, looked at."""
+        """Have the room looked at, and the member whose place in the hall or 事務局室 changed."""
         if event.state_key is None or event.sender == self._bot or event.type in FREE_STATE:
             return None
         async with self._store.reading() as connection:
             room = await find_managed_room(connection, room_id=event.room_id)
             if room is None:
                 return None
-            knocking = await self._is_stranger_knocking(connection, room, event)
+            member = await find_member(connection, event.state_key) if event.type == "m.room.member" else None
+        current = member is not None and member.current
+        knocking = (
+            room.role == "hall"
+            and event.type == "m.room.member"
+            and event.content.get("membership") == "knock"
+            and not current
+        )
+        # Whoever does not belong is the room's business alone: it takes them out and says who brought them, which nobody
+        # would see if the person's own key were faster.
+        wanted = (
+            member is not None and current and (room.role == "hall" or (room.role == "office" and member.secretariat))
+        )
 
         async def write(tx: Transaction) -> None:
             if knocking:
                 await self._tell_of_knock(tx, event)
                 return
             await self._work.ask(tx, room_key(room.alias_localpart), priority=Priority.GATE)
-            if event.type == "m.room.member" and room.role:
+            if wanted:
                 await self._work.ask(tx, member_key(event.state_key or ""), priority=Priority.ASKED)
 
         return write
-
-    async def _is_stranger_knocking(self, connection: AsyncConnection, room: ManagedRoom, event: InboundEvent) -> bool:
-        if event.type != "m.room.member" or event.content.get("membership") != "knock" or room.role != "hall":
-            return False
-        member = await find_member(connection, event.state_key or "")
-        return member is None or not member.current
 
     async def _tell_of_knock(self, tx: Transaction, event: InboundEvent) -> None:
         await self._outbox.tell_secretariat(

@@ -7,7 +7,7 @@ from sqlalchemy import insert, update
 
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Refused
-from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.core.ids import RoomId, UserId, server_of
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.reconcile.interface import Priority, Work, WorkKey
 from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, Standing
@@ -38,6 +38,15 @@ class Roster:
         """Open the gate to somebody. Admitting a member again invites them again; it never takes a role away."""
         if user_id == self._bot:
             raise Refused(say("That is my own account; I am here already."))
+        if secretariat and server_of(user_id) != server_of(self._bot):
+            raise Refused(
+                say(
+                    "{user} has an account of another server, and the secretariat's room stays on this one. "
+                    "The secretariat needs accounts of {server}.",
+                    user=user_id,
+                    server=server_of(self._bot),
+                )
+            )
         before = await find_member(tx.connection, user_id)
         after = Member(
             user_id=user_id,
@@ -65,8 +74,8 @@ class Roster:
             user_id=user_id,
             standing=Standing.REMOVED,
             secretariat=False,
-            hall=HallState.LEFT,
-            office=HallState.LEFT,
+            hall=HallState.PENDING,
+            office=HallState.PENDING,
             changed_at=now(),
             changed_by=by,
         )

@@ -92,6 +92,13 @@ async def current_among(connection: AsyncConnection, users: Iterable[str]) -> di
     return found
 
 
+async def leaving_among(connection: AsyncConnection, users: Iterable[str]) -> set[UserId]:
+    """Return those of ``users`` who were removed and are still to be taken out: that they are inside is no news."""
+    removed = (member.c.standing == Standing.REMOVED, member.c.hall == HallState.PENDING)
+    found = await connection.execute(select(member.c.user_id).where(member.c.user_id.in_(list(users)), *removed))
+    return {UserId(user_id) for user_id in found.scalars()}
+
+
 async def managed_rooms(connection: AsyncConnection, *, owner: str | None = None) -> Sequence[ManagedRoom]:
     """Return the register of rooms, or those of one owner (``space:zaisei``)."""
     query = select(managed_room).order_by(managed_room.c.alias_localpart)

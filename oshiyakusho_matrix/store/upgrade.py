@@ -28,7 +28,7 @@ async def prepare(engine: AsyncEngine) -> None:
     Raises ``Misconfigured`` if it cannot be reached or does not fit.
     """
     await require_reachable(engine)
-    if await _is_empty(engine):
+    if await is_empty(engine):
         await upgrade(engine)
     await check_revision(engine)
 
@@ -38,7 +38,7 @@ async def check_revision(engine: AsyncEngine) -> None:
     found, wanted = await current_revision(engine), head_revision()
     if found == wanted:
         return
-    if found is None and not await _is_empty(engine):
+    if found is None and not await is_empty(engine):
         raise Misconfigured("The database holds tables of something else; name an empty one in database_url.")
     if found is not None and not _is_known(found):
         raise Misconfigured(
@@ -91,7 +91,8 @@ def _is_known(revision: str) -> bool:
     return any(script.revision == revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
 
 
-async def _is_empty(engine: AsyncEngine) -> bool:
+async def is_empty(engine: AsyncEngine) -> bool:
+    """Tell whether there is no table at all, as before the first start."""
     with retyped():
         async with engine.connect() as connection:
             return not await connection.run_sync(lambda c: inspect(c).get_table_names())

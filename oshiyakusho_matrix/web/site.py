@@ -135,7 +135,8 @@ def _page(language: str, name: str, prefix: str, hall: str) -> Page:
 
 
 def _framed(language: str, name: str, pages: Mapping[tuple[str, str], Page], words: Words, public_url: str) -> bytes:
-    prefix = urlsplit(public_url).path.rstrip("/")
+    parts = urlsplit(public_url)
+    prefix = parts.path.rstrip("/")
     page = pages[language, name]
     chapters = [(n, pages[language, n].title, prefix + path_of(language, n)) for n in HANDBOOK]
     return frame(
@@ -149,7 +150,7 @@ def _framed(language: str, name: str, pages: Mapping[tuple[str, str], Page], wor
             here="" if name == WELCOME else name,
             chapters=() if name == WELCOME else tuple(chapters),
             others={lang: prefix + path_of(lang, name) for lang in LANGUAGES},
-            origin=public_url.removesuffix(prefix) if prefix else public_url.rstrip("/"),
+            origin=f"{parts.scheme}://{parts.netloc}",
         )
     )
 

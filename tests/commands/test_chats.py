@@ -9,7 +9,7 @@ from oshiyakusho_matrix.core.errors import Temporary
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.homeserver.interface import NewRoom, StateEvent
 from tests.divisions.little_town import write_town
-from tests.support.fake_city import FakeCity, alias, fake_city, someone
+from tests.support.fake_city import FakeCity, fake_city, someone
 
 ENCRYPTED = StateEvent("m.room.encryption", "", {"algorithm": "m.megolm.v1.aes-sha2"})
 
@@ -127,5 +127,3 @@ async def test_an_invite_that_was_withdrawn_meanwhile_is_forgotten(city: FakeCit
     await city.settle()
     assert city.hs.room(room_id).membership(city.hs.bot) == "leave"
     assert await city.parked() == []
-    assert city.exists("cityhall")
-    assert alias("cityhall") in city.hs.world.aliases

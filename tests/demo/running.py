@@ -102,6 +102,12 @@ class Demo:
                 return 0, 0  # the tables are being made
         return found
 
+    def room_ids(self) -> set[str]:
+        """Return the ids of the managed rooms that have been made."""
+        query = "select room_id from managed_room where room_id is not null"
+        with closing(sqlite3.connect(self.directory / "city" / "data" / "oshiyakusho.sqlite3")) as database:
+            return {room_id for (room_id,) in database.execute(query)}
+
     def rooms_of_homeserver(self) -> int:
         """Return how many rooms the homeserver has, managed or not."""
         with closing(sqlite3.connect(self.directory / "synapse" / "homeserver.db")) as database:

@@ -1,1 +1,1 @@
-"""End to end: the service as ``serve`` runs it, on a real Synapse that federates with another, seen by people's clients."""
+"""End to end: the service as ``serve`` runs it, on real Synapses that federate, seen by people's own clients."""

@@ -1,4 +1,4 @@
-"""A city hall to test with: what ``init`` writes, a small hall in it, its own Synapse, and the service run as ``serve``.
+"""A city hall to test with: what ``init`` writes, with a small hall in it, a Synapse of its own, and what ``serve`` runs.
 
 Everything is the product's own: the registration that Synapse loads, ``config.yaml``, the listeners, the migrations.
 Only the declared hall is small, so that it stands within seconds. ``conftest`` keeps one city for each database.
@@ -14,8 +14,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import yaml
+from sqlalchemy import select
 
 from oshiyakusho_matrix.app import CityHallApp
+from oshiyakusho_matrix.appservice.tables import inbox_event
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
 from oshiyakusho_matrix.installation import Order, write_installation
@@ -59,6 +61,7 @@ DIVISIONS = {
     "koho": ("広報課", "Public Relations Division", "kikaku"),
     "shiminzei": ("市民税課", "Residents' Tax Division", "zei"),
 }
+
 
 @dataclass(frozen=True)
 class City:
@@ -105,6 +108,19 @@ class City:
         assert counts.busy == 0, f"after {SOON} s {counts.busy} keys still have not settled"
         await self.app.sender.idle()
 
+    async def handled(self, room_id: str, person: MatrixUser) -> None:
+        """Wait until the service has dealt with somebody's membership of a room, as it is now."""
+        state = await self.app.homeserver.room_state(RoomId(room_id))
+        member = next(e for e in state if (e.type, e.state_key) == ("m.room.member", person.user_id))
+
+        async def look() -> bool | None:
+            async with self.app.store.reading() as connection:
+                query = select(inbox_event.c.state).where(inbox_event.c.event_id == member.event_id)
+                return await connection.scalar(query) == "done" or None
+
+        await eventually(look, person, what="the event handled")
+        await self.idle()
+
     async def admit(self, *people: MatrixUser, secretariat: bool = False) -> None:
         """Admit people by the records, and have each accept the invites that follow."""
         async with self.app.store.transaction() as tx:
@@ -148,6 +164,10 @@ class City:
         path = self.settings.rooms / "divisions" / f"{slug}.yaml"
         path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
         return path
+
+    def undeclare(self, path: Path) -> None:
+        """Take a division out of the files; nothing is applied."""
+        path.unlink()
 
 
 @contextmanager
@@ -246,14 +266,9 @@ async def in_its_own_task(living: AbstractAsyncContextManager[City]) -> AsyncIte
             await enough.wait()
 
     life = asyncio.create_task(live())
-    await asyncio.wait({life, stands}, return_when=asyncio.FIRST_COMPLETED)
+    life.add_done_callback(lambda _: stands.cancel())
     try:
-        yield stands.result() if stands.done() else await _why(life)
+        yield await stands
     finally:
         enough.set()
         await life
-
-
-async def _why(life: asyncio.Task[None]) -> City:
-    await life
-    raise AssertionError("the city ended before it stood")

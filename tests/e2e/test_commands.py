@@ -110,7 +110,7 @@ async def test_files_are_planned_then_applied(city: City) -> None:
         await ask(city.clerk, office, "!rooms apply --yes", "The city hall is as declared.")
         assert await state(city, f"ka-{slug}", "m.room.name") == {"name": "港務課"}
     finally:
-        path.unlink()
+        city.undeclare(path)
     await ask(city.clerk, office, "!rooms apply --yes", "The city hall is as declared.")
     assert (await state(city, f"ka-{slug}-danwa", "m.room.power_levels"))["events_default"] == 100
 
@@ -122,7 +122,7 @@ async def test_a_mistake_in_the_files_is_said_and_nothing_is_done(city: City) ->
         answer = body(await ask(city.clerk, office, "!rooms apply --yes"))
         assert f"{slug}.yaml" in answer
     finally:
-        path.unlink()
+        city.undeclare(path)
     with pytest.raises(MatrixError, match="M_NOT_FOUND"):
         await city.room(f"ka-{slug}")
 
@@ -152,7 +152,7 @@ async def test_help_shows_what_the_asker_may_do_in_their_language(city: City, pe
 
 async def test_an_unknown_command_gets_a_suggestion(city: City) -> None:
     office = await city.room(OFFICE)
-    assert "Did you mean `!division list`" in body(await ask(city.clerk, office, "!divison list"))
+    assert "Did you mean `!division list" in body(await ask(city.clerk, office, "!divison list"))
     assert "!課 一覧" in body(await ask(city.secretary, office, "!課 一らん"))
     missing = body(await ask(city.clerk, office, "!division show"))
     assert "Usage: `!division show" in missing

@@ -2,8 +2,10 @@
 
 import pytest
 
+from oshiyakusho_matrix.core.ids import RoomId
 from tests.e2e.city import DIVISIONS, City
 from tests.e2e.conftest import Person
+from tests.e2e.law import assert_law_of_the_gate
 from tests.e2e.talk import ON_BOTH, ask, body, enter, is_japanese, refused
 from tests.e2e.waiting import eventually
 
@@ -25,7 +27,8 @@ async def test_an_outsider_of_either_server_is_refused_everywhere(city: City, pe
         await refused(outsider.state(room_id))
         await refused(outsider.call("GET", f"{V3}/{room_id}/members"))
         await refused(outsider.say(room_id, "こんにちは"))
-        await refused(outsider.invite(room_id, outsider.user_id))
+        if server == "hub":  # a server that is in no room of ours cannot even try
+            await refused(outsider.invite(room_id, outsider.user_id))
     assert await outsider.joined_rooms() == set()
 
 
@@ -58,6 +61,15 @@ async def test_an_admitted_person_enters_division_after_division_and_each_room_i
     await enter(city, neighbour, "kenjinkai-27-danwa")
     heard = await neighbour.event(room, lambda event: event["event_id"] == sent)
     assert heard["sender"] == newcomer.user_id
+
+
+async def test_the_law_of_the_gate_is_watched(city: City, person: Person) -> None:
+    stranger, room = await person("planted"), RoomId(await city.room("ka-koho-danwa"))
+    # By the bot's own hand, which the service rightly takes for its own doing: nobody puts it right.
+    await city.app.homeserver.invite(room, stranger.user_id)
+    with pytest.raises(AssertionError, match="against the law of the gate"):
+        await assert_law_of_the_gate(city)
+    await city.app.homeserver.kick(room, stranger.user_id)
 
 
 @SERVERS

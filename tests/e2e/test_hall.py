@@ -17,7 +17,13 @@ GROUPS = ("cityhall-kikaku", "cityhall-zei", "cityhall-kenjinkai")
 HALL_ROOMS = ("cityhall-dayori", "cityhall-annai", "cityhall-genkan")
 DIVISION_ROOMS = ("oshirase", "soudan", "danwa")
 #: What an outsider must never read: names of divisions, circles, their rooms.
-SECRETS = (*(name for ja, en, _ in DIVISIONS.values() for name in (ja, en)), "東京都人会", "大阪府人会", "談話室", "ka-")
+SECRETS = (
+    *(name for ja, en, _ in DIVISIONS.values() for name in (ja, en)),
+    "東京都人会",
+    "大阪府人会",
+    "談話室",
+    "ka-",
+)
 
 
 @ON_BOTH
@@ -83,7 +89,12 @@ async def test_a_members_lobby_shows_groups_divisions_and_rooms(city: City, pers
     member = await person("lobby", on=getattr(city, server))
     await city.admit(member)
     hall = await city.room("cityhall")
-    wanted = {name for name, _, _ in DIVISIONS.values()} | {"企画・行政運営", "東京都人会", "広報課 談話室", "市役所だより"}
+    wanted = {name for name, _, _ in DIVISIONS.values()} | {
+        "企画・行政運営",
+        "東京都人会",
+        "広報課 談話室",
+        "市役所だより",
+    }
 
     async def look() -> set[str] | None:
         names = {room.get("name", "") for room in await member.hierarchy(hall)}

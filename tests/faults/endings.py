@@ -55,7 +55,9 @@ async def look(site: Site, database: Path) -> list[str]:
 
 def differences(expected: list[str], found: list[str]) -> list[str]:
     """Return what is missing (-) and what is too much (+)."""
-    return [line for line in unified_diff(expected, found, n=0, lineterm="") if not line.startswith(("---", "+++", "@@"))]
+    return [
+        line for line in unified_diff(expected, found, n=0, lineterm="") if not line.startswith(("---", "+++", "@@"))
+    ]
 
 
 def pass_the_lease(database: Path) -> None:

@@ -1,7 +1,7 @@
 """The process that is killed: the city hall as ``serve`` composes it, with steps counted around it.
 
 Forked from a server process that has imported everything and has neither threads nor a loop, so a start takes
-milliseconds. It drives the product until all is quiet, or until SIGTERM and then until all is quiet.
+milliseconds. It drives the product until all is quiet, or until it is told to finish and then until all is quiet.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ _FORKS.set_forkserver_preload(["__main__", "tests.faults.runner"])
 class Order:
     """What one process is to do. ``directory`` holds its database and what it leaves for the test to read.
 
-    ``hands`` is the product's concurrency: with one, the steps of two runs are nearly the same. ``serves``: until SIGTERM.
+    ``hands`` is the product's concurrency: with one, the steps of two runs are nearly the same. ``serves``: until ``finish``,
+    and steps count from when the start is over and all is quiet, unless they count ``from_start``.
     """
 
     directory: Path
@@ -48,6 +50,7 @@ class Order:
     secretary: UserId
     kill_at: int | None = None
     serves: bool = False
+    from_start: bool = True
     hands: int = 1
 
 
@@ -64,46 +67,64 @@ class Running:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._process = _FORKS.Process(target=_main, args=(order,))
+        # Not a signal: one that comes before there is a handler for it would kill.
+        theirs, self._line = _FORKS.Pipe()
+        self._process = _FORKS.Process(target=_main, args=(order, theirs), daemon=True)
         self._process.start()
+        theirs.close()
         self.ended = asyncio.create_task(asyncio.to_thread(self._process.join))
+
+    async def at_rest(self) -> None:
+        """Wait until it has started and all is quiet."""
+        await asyncio.to_thread(self._line.recv)
 
     def finish(self) -> None:
         """Have it come to rest and end, if it has not been killed yet."""
-        self._process.terminate()
+        self._line.close()
+
+    def kill(self) -> None:
+        """End it at once, whatever it is doing."""
+        self._process.kill()
 
     async def ending(self) -> Ending:
         """Wait for its end; AssertionError if it failed by itself."""
         await self.ended
+        self._line.close()
         code = self._process.exitcode
         output = (self._order.directory / OUTPUT).read_text("utf-8")
         assert code in (0, -signal.SIGKILL), f"a process of ours ended with {code}:\n{output[-4000:]}"
         return Ending(code != 0, (self._order.directory / STEPS).read_text("utf-8").splitlines())
 
 
-def _main(order: Order) -> None:
+def _main(order: Order, line: Connection) -> None:
     output = os.open(order.directory / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.dup2(output, 1)
     os.dup2(output, 2)
     try:
-        import time, gc; gc.disable()
-        t=time.time(); c=time.process_time()
-        asyncio.run(_live(order))
-        print("wall",time.time()-t,"cpu",time.process_time()-c)
+        asyncio.run(_live(order, line))
     except BaseException:
         traceback.print_exc()
         raise
 
 
-async def _live(order: Order) -> None:
-    enough = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, enough.set)
-    points = Points(order.kill_at, order.directory / STEPS)
+async def _live(order: Order, line: Connection) -> None:
+    enough, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def finish() -> None:
+        loop.remove_reader(line.fileno())
+        enough.set()
+
+    loop.add_reader(line.fileno(), finish)
+    points = Points(order.kill_at if order.from_start else None, order.directory / STEPS)
     async with _composed(order, points) as app:
         async with app.working():
             await app.open()
             await app.announce()
             if order.serves:
+                if not order.from_start:
+                    await _quiet(app)
+                    points.count_from_here(order.kill_at)
+                line.send("at rest")
                 await enough.wait()
             await _quiet(app)
         points.reach("at the end")

@@ -45,14 +45,16 @@ async def sweep(attempt: Attempt, choose: Callable[[int], Iterable[Kills]], *, n
         if found := differences(undisturbed.end, outcome.end):
             last = " / ".join(steps[-1] for steps in outcome.steps[:-1])
             failures.append(_report(kills, last, "\n".join(found)))
-    print(f"\n{name}: {count} steps, {len(chosen)} times killed ({missed} ran through), {len(failures)} ended otherwise")
+    print(
+        f"\n{name}: {count} steps, {len(chosen)} times killed ({missed} ran through), {len(failures)} ended otherwise"
+    )
     assert not failures, f"{len(failures)} of {len(chosen)} ended otherwise\n" + "\n\n".join(failures[:10])
     assert missed <= len(chosen) / 10, "the steps of one run and of the next are not nearly the same"
 
 
-def every(count: int) -> list[Kills]:
-    """Kill at each step."""
-    return [(number,) for number in range(1, count + 1)]
+def every(*, half: int | None = None) -> Callable[[int], list[Kills]]:
+    """Kill at each step, or at each second one: ``half`` 0 are the even ones, 1 the odd ones."""
+    return lambda count: [(number,) for number in range(1, count + 1) if half is None or number % 2 == half]
 
 
 def strided(times: int) -> Callable[[int], list[Kills]]:

@@ -1,43 +1,32 @@
 """Killed at any step of building the city hall, the next start finishes it: no room twice, none missing, none half made.
 
-Every step on the homeserver in memory, some on Synapse; ``make soak`` does every step on Synapse as well.
+``make test`` kills at every step on the homeserver in memory and at some on Synapse; ``make soak`` at every step on Synapse.
 """
 
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ClientOf
-from tests.faults.endings import look, pass_the_lease
-from tests.faults.runner import DATABASE, Order, Running
+from tests.faults.attempts import Processes
 from tests.faults.sites import FakeSite, Site, SynapseSite
 from tests.faults.sweep import Kills, Outcome, doubly, every, strided, sweep
-from tests.faults.town import tiny_town
-from tests.support.homeservers import Homeserver
+
+NewSite = Callable[..., Awaitable[SynapseSite]]
 
 
 async def provision(site: Site, directory: Path, kills: Kills, *, hands: int = 1) -> Outcome:
     """Build the town from nothing, in as many processes as it takes."""
-    directory.mkdir()
-    order = Order(
-        directory=directory,
-        installation=site.installation,
-        declaration=tiny_town(directory / "rooms", site.installation.alias_prefix),
-        secretary=site.secretary,
-        hands=hands,
-    )
-    steps = []
+    processes = Processes(site, directory, hands=hands)
     for kill_at in (*kills, None):
-        steps.append((await Running(replace(order, kill_at=kill_at)).ending()).steps)
-        pass_the_lease(directory / DATABASE)
-    return Outcome(await look(site, directory / DATABASE), steps)
+        await processes.run(kill_at)
+    return await processes.outcome()
 
 
 class OnFake:
     """Each attempt on a homeserver without rooms."""
 
-    def __init__(self, site: FakeSite, directory: Path, hands: int = 1) -> None:
+    def __init__(self, site: FakeSite, directory: Path, *, hands: int = 1) -> None:
         self._site, self._directory, self._hands = site, directory, hands
         self._empty = site.keep()
         self._number = 0
@@ -48,5 +37,32 @@ class OnFake:
         return await provision(self._site, self._directory / f"{self._number}", kills, hands=self._hands)
 
 
-async def test_killed_at_every_step(fake_site: FakeSite, tmp_path: Path) -> None:
-    await sweep(OnFake(fake_site, tmp_path), every, name="provisioning")
+class OnSynapse:
+    """Each attempt by an installation of its own."""
+
+    def __init__(self, new_site: NewSite, directory: Path) -> None:
+        self._new_site, self._directory = new_site, directory
+
+    async def __call__(self, kills: Kills) -> Outcome:
+        site = await self._new_site()
+        return await provision(site, self._directory / site.installation.id, kills)
+
+
+# In two halves, so that two workers share them.
+@pytest.mark.parametrize("half", [0, 1], ids=["even", "odd"])
+@pytest.mark.timeout(900)
+async def test_killed_at_every_step(fake_site: FakeSite, tmp_path: Path, half: int) -> None:
+    await sweep(OnFake(fake_site, tmp_path), every(half=half), name=f"provisioning, {'odd' if half else 'even'} steps")
+
+
+async def test_killed_twice_with_many_hands_at_work(fake_site: FakeSite, tmp_path: Path) -> None:
+    await sweep(OnFake(fake_site, tmp_path, hands=8), doubly(12, seed=20250401), name="provisioning, twice")
+
+
+async def test_killed_in_front_of_a_real_homeserver(new_site: NewSite, tmp_path: Path) -> None:
+    await sweep(OnSynapse(new_site, tmp_path), strided(12), name="provisioning on Synapse")
+
+
+@pytest.mark.soak
+async def test_killed_at_every_step_in_front_of_a_real_homeserver(new_site: NewSite, tmp_path: Path) -> None:
+    await sweep(OnSynapse(new_site, tmp_path), every(), name="provisioning on Synapse, every step")

@@ -331,3 +331,12 @@ async def test_the_bot_is_renamed_only_if_its_name_differs(stage: Stage) -> None
     later = await stage.create()
     assert (await as_member(later)).content["displayname"] == "市役所 窓口"
     await stage.homeserver.ensure_bot(BOT_NAME)
+
+
+async def test_an_alias_that_the_bot_gave_can_be_taken_back_even_from_outside(stage: Stage) -> None:
+    alias = stage.new_alias()
+    room_id = await stage.create(alias_localpart=localpart(alias))
+    await stage.homeserver.leave(room_id)
+    await stage.homeserver.release_alias(alias)
+    assert await stage.homeserver.resolve_alias(alias) is None
+    await stage.homeserver.release_alias(alias)

@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oshiyakusho_matrix.core.errors import Temporary
+from oshiyakusho_matrix.core.clock import now
+from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.homeserver.interface import Content, NewRoom, StateEvent
@@ -20,6 +22,7 @@ from oshiyakusho_matrix.reconcile.room_plan import (
     CreateRoom,
     DesiredRoom,
     Foreign,
+    HalfMade,
     Observed,
     Present,
     PutState,
@@ -28,14 +31,14 @@ from oshiyakusho_matrix.reconcile.room_plan import (
     drifted,
     plan,
 )
-from oshiyakusho_matrix.reconcile.rooms import RoomKeeper, new_room
+from oshiyakusho_matrix.reconcile.rooms import MAKING, RoomKeeper, new_room
 
 BOT = UserId("@shiyakusho:city.example")
 HEAD, MEMBER, STRANGER = (UserId(f"@{name}:city.example") for name in ("kacho", "hanako", "yosomono"))
 PEOPLE = (HEAD, MEMBER, STRANGER, UserId("@toku:elsewhere.example"))
 WRITES = ("create_room", "send_state", "invite", "kick", "join", "leave", "send_event")
 
-WORDS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 CHILDREN = st.sampled_from([RoomId("!a"), RoomId("!b"), RoomId("!c:city.example")])
 LINKS = st.fixed_dictionaries({"via": st.just(["city.example"])}, optional={"order": WORDS, "suggested": st.booleans()})
 
@@ -332,3 +335,29 @@ async def test_a_plan_names_exactly_what_differs_and_who_did_it() -> None:
         (PutState, StateEvent("m.space.child", "!b", {})),
     ]  # fmt: skip
     assert [event.sender for event in drifted(actions)] == [STRANGER] * 3
+
+
+async def test_a_room_whose_making_was_cut_off_is_given_up_after_a_while_and_made_anew() -> None:
+    stage = Stage(DESIRED)
+    await stage.create()
+    await stage.hs.leave(RoomId(str(stage.room_id)))
+    moment = now()
+    keeper = RoomKeeper(stage.hs, BOT, now=lambda: moment)
+    assert isinstance(await keeper.observe(DESIRED, None), Unknown)
+    moment += MAKING
+    observed = await keeper.observe(DESIRED, None)
+    assert observed == HalfMade(RoomId(str(stage.room_id)))
+    made = await keeper.act(plan(DESIRED, observed, bot=BOT))
+    assert made not in (None, stage.room_id)
+    assert await stage.hs.resolve_alias(DESIRED.alias) == made
+    assert plan(DESIRED, await keeper.observe(DESIRED, None), bot=BOT) == []
+
+
+async def test_an_address_that_somebody_else_gave_is_never_taken() -> None:
+    stage = Stage(DESIRED)
+    theirs = await stage.hs.create_room_as(STRANGER, NewRoom("12", alias_localpart="ka-zaisei"))
+    keeper = RoomKeeper(stage.hs, BOT, making=timedelta())
+    observed = await keeper.observe(DESIRED, None)
+    with pytest.raises(Permanent, match="did not make"):
+        await keeper.act(plan(DESIRED, observed, bot=BOT))
+    assert await stage.hs.resolve_alias(DESIRED.alias) == theirs

@@ -137,7 +137,9 @@ async def fake_city(
     identity = Identity(
         appservice_id="test", server_name=SERVER, bot=homeserver.bot, display_name="市役所", secretariat=(SECRETARY,)
     )
-    app = CityHallApp(identity=identity, homeserver=homeserver, engine=engine, load=load_from(rooms))
+    app = CityHallApp(
+        identity=identity, homeserver=homeserver, engine=engine, load=load_from(rooms), making=timedelta()
+    )
     homeserver.deliver = deliver_to(app)
     try:
         await prepare(engine)

@@ -1,0 +1,135 @@
+"""Killed at any step of a command, the next start leads to one effect and one answer: none is lost, none comes twice.
+
+From the moment in which the homeserver delivers the command, before and after it gets its 200, to the answer.
+``make test`` kills at every step on the homeserver in memory and at some on Synapse; ``make soak`` at every step on Synapse.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.attempts import Processes
+from tests.faults.runner import Running
+from tests.faults.sites import OFFICE, FakeSite, Site, SynapseSite
+from tests.faults.sweep import Kills, Outcome, doubly, every, strided, sweep
+
+NewSite = Callable[..., Awaitable[SynapseSite]]
+
+#: What the secretary writes; ``{hanako}`` is a member, ``{taro}`` a stranger.
+COMMANDS = {
+    "create": "！課　新設　koen　公園課　--部　kikaku",
+    "admit": "!member admit {taro}",
+    "remove": "!member remove {hanako} --yes",
+}
+#: Where the member is, so that there is something to take her out of.
+_ROOMS = ("cityhall", "ka-zaisei", "ka-zaisei-danwa")
+PEOPLE = ("hanako", "taro")
+
+
+async def found_the_town(site: Site, processes: Processes) -> None:
+    """Build the town; let the secretary in, and a member."""
+    await processes.run()
+    async with processes.serving() as town:
+        await site.enter("kanri", "cityhall", OFFICE)
+        await _answered(site, town, await site.say(f"!member admit {await site.person('hanako')}"))
+        await site.enter("hanako", *_ROOMS)
+        await _answered(site, town, await site.say("!division list"))
+
+
+async def command(site: Site, processes: Processes, text: str, kills: Kills) -> Outcome:
+    """Give the command to one process after another, the last of which is not killed; then give another command.
+
+    The first process has started and is at rest; those after it find what the one before left undone. The homeserver
+    delivers in order: once the second command is answered, whatever was to be repeated of the first was repeated.
+    """
+    people = {name: await site.person(name) for name in PEOPLE}
+    asked: list[str] = []
+    for kill_at in (*kills, None):
+        async with processes.serving(kill_at, from_start=bool(asked)) as town:
+            if not asked:
+                await town.at_rest()
+            for number, words in enumerate((text.format(**people), "!division list")):
+                if town.ended.done():
+                    break
+                if number == len(asked):
+                    asked.append(await site.say(words))
+                await _answered(site, town, asked[number])
+    return await processes.outcome()
+
+
+async def _answered(site: Site, town: Running, asked: str) -> None:
+    """Wait for the answer, or for the end of the process that owes it."""
+    answer = asyncio.ensure_future(site.answered(asked))
+    await asyncio.wait({answer, town.ended}, return_when=asyncio.FIRST_COMPLETED, timeout=60)
+    if answer.done():
+        answer.result()
+    else:
+        answer.cancel()
+        assert town.ended.done(), "there was no answer within a minute"
+
+
+class OnFake:
+    """Each attempt in the same town as it was before the command."""
+
+    def __init__(self, site: FakeSite, directory: Path, text: str, *, hands: int = 1) -> None:
+        self._site, self._directory, self._text, self._hands = site, directory, text, hands
+        self._number = 0
+
+    async def found(self) -> None:
+        """Build the town in which each attempt begins."""
+        processes = Processes(self._site, self._directory / "town")
+        self._site.deliver()
+        await found_the_town(self._site, processes)
+        self._database = processes.database
+        self._world = self._site.keep()
+
+    async def __call__(self, kills: Kills) -> Outcome:
+        self._number += 1
+        self._site.go_back(self._world)
+        directory = self._directory / f"{self._number}"
+        processes = Processes(self._site, directory, begin_with=self._database, hands=self._hands)
+        outcome = await command(self._site, processes, self._text, kills)
+        shutil.rmtree(directory)
+        return outcome
+
+
+class OnSynapse:
+    """Each attempt in a town of its own."""
+
+    def __init__(self, new_site: NewSite, directory: Path, text: str) -> None:
+        self._new_site, self._directory, self._text = new_site, directory, text
+
+    async def __call__(self, kills: Kills) -> Outcome:
+        site = await self._new_site(*PEOPLE)
+        processes = Processes(site, self._directory / site.installation.id)
+        await found_the_town(site, processes)
+        processes.forget_steps()
+        return await command(site, processes, self._text, kills)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.timeout(900)
+async def test_killed_at_every_step(fake_site: FakeSite, tmp_path: Path, name: str) -> None:
+    attempt = OnFake(fake_site, tmp_path, COMMANDS[name])
+    await attempt.found()
+    await sweep(attempt, every(), name=name)
+
+
+async def test_killed_twice_with_many_hands_at_work(fake_site: FakeSite, tmp_path: Path) -> None:
+    attempt = OnFake(fake_site, tmp_path, COMMANDS["create"], hands=8)
+    await attempt.found()
+    await sweep(attempt, doubly(12, seed=20250401), name="create, twice")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_killed_in_front_of_a_real_homeserver(new_site: NewSite, tmp_path: Path, name: str) -> None:
+    await sweep(OnSynapse(new_site, tmp_path, COMMANDS[name]), strided(4), name=f"{name} on Synapse")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_killed_at_every_step_in_front_of_a_real_homeserver(new_site: NewSite, tmp_path: Path, name: str) -> None:
+    await sweep(OnSynapse(new_site, tmp_path, COMMANDS[name]), every(), name=f"{name} on Synapse, every step")

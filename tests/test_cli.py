@@ -1,0 +1,202 @@
+"""The command line without a homeserver: what is wrong is one sentence on stderr and exit code 1, never a traceback."""
+
+import json
+import socket
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from oshiyakusho_matrix import __version__
+from oshiyakusho_matrix.cli import cli
+from tests.divisions.little_town import SECOND, write_town
+from tests.support.command_line import assert_told, put_settings, run
+
+
+def invoke(*arguments: object) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def quickly(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    """Run a command in this process that fails before there is anything to run; any other error is a traceback."""
+    result = invoke(*arguments)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return subprocess.CompletedProcess([str(a) for a in arguments], result.exit_code, result.stdout, result.stderr)
+
+
+def order(directory: Path, url: str = "http://127.0.0.1:1", listen: str = "127.0.0.1:9010") -> list[str]:
+    return ["init", "--homeserver-url", url, "--server-name", "localhost", "--listen", listen,
+            "--secretariat", "@kanri:localhost", "--dir", str(directory)]  # fmt: skip
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A fresh installation whose homeserver does not answer."""
+    result = invoke(*order(tmp_path / "city"))
+    assert result.exit_code == 0, result.output
+    return tmp_path / "city"
+
+
+def test_version() -> None:
+    result = invoke("--version")
+    assert (result.exit_code, result.stdout.strip()) == (0, __version__)
+
+
+def test_without_arguments_there_is_help() -> None:
+    result = run()
+    assert "Usage" in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_init_says_what_to_do_next_and_never_overwrites(directory: Path) -> None:
+    before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    result = run(*order(directory))
+    assert_told(result, "config.yaml", "overwrites nothing")
+    assert {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()} == before
+
+
+def test_init_with_a_wrong_option_writes_nothing(tmp_path: Path) -> None:
+    assert_told(quickly(*order(tmp_path / "city", url="ftp://x")), "--homeserver-url")
+    assert_told(quickly(*order(tmp_path / "city", listen="nowhere")), "--listen")
+    assert not (tmp_path / "city").exists()
+
+
+def test_init_in_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    assert_told(quickly(*order(tmp_path / "file" / "city")), "cannot be written")
+
+
+# --- rooms check
+
+
+def test_rooms_check_names_file_line_and_mistake(tmp_path: Path) -> None:
+    rooms = write_town(tmp_path, {"divisions/juumin.yaml": SECOND.replace("group: zei", "group: nanika")})
+    result = invoke("rooms", "check", rooms)
+    assert result.exit_code == 1
+    assert f"{rooms / 'divisions/juumin.yaml'}:4:" in result.stdout
+    assert "nanika" in result.stdout
+    as_json = invoke("rooms", "check", rooms, "--json")
+    (finding,) = json.loads(as_json.stdout)
+    assert (finding["file"], finding["line"]) == ("divisions/juumin.yaml", 4)
+    assert as_json.exit_code == 1
+
+
+def test_rooms_check_of_sound_files(tmp_path: Path, directory: Path) -> None:
+    result = invoke("rooms", "check", write_town(tmp_path / "rooms"))
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 1)
+    assert json.loads(invoke("rooms", "check", write_town(tmp_path / "rooms"), "--json").stdout) == []
+    assert invoke("rooms", "check", "--config", directory / "config.yaml").exit_code == 0
+
+
+def test_rooms_check_of_a_directory_that_is_not_there(tmp_path: Path) -> None:
+    result = run("rooms", "check", tmp_path / "nowhere")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert str(tmp_path / "nowhere") in result.stdout
+
+
+def test_rooms_schema_is_written_or_the_reason_told(tmp_path: Path) -> None:
+    assert invoke("rooms", "schema", tmp_path / "schema").exit_code == 0
+    assert {path.suffix for path in (tmp_path / "schema").iterdir()} == {".json"}
+    (tmp_path / "file").write_text("x")
+    assert_told(quickly("rooms", "schema", tmp_path / "file"), str(tmp_path / "file"))
+
+
+# --- what is wrong with an installation
+
+
+COMMANDS = [["serve"], ["doctor"], ["rooms", "plan"], ["rooms", "apply"], ["rooms", "check"], ["db", "upgrade"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_configuration_that_is_not_there(tmp_path: Path, command: list[str]) -> None:
+    assert_told(quickly(*command, "--config", tmp_path / "config.yaml"), str(tmp_path / "config.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"lisen": "127.0.0.1:9010"}, ["lisen", "listen"]),
+        ({"concurrency": "many"}, ["concurrency", "number"]),
+        ({"listen": "here"}, ["listen", "HOST:PORT"]),
+        ({"secretariat": "[]"}, ["secretariat"]),
+        ({"database_url": "mysql://x"}, ["database_url"]),
+        ({"homeserver": "[1]"}, ["homeserver"]),
+    ],
+    ids=lambda value: "" if isinstance(value, list) else next(iter(value)),
+)
+def test_a_wrong_setting(directory: Path, settings: dict[str, str], words: list[str]) -> None:
+    put_settings(directory / "config.yaml", **settings)
+    if "homeserver" in settings:
+        text = (directory / "config.yaml").read_text(encoding="utf-8")
+        lines = [line for line in text.splitlines() if not line.startswith(("  url:", "  server_name:"))]
+        (directory / "config.yaml").write_text("\n".join(lines), encoding="utf-8")
+    assert_told(quickly("serve", "--config", directory / "config.yaml"), *words, "config.yaml")
+
+
+def test_a_missing_token(directory: Path) -> None:
+    registration = directory / "registration.yaml"
+    lines = registration.read_text(encoding="utf-8").splitlines(keepends=True)
+    registration.write_text("".join(line for line in lines if not line.startswith("as_token")), encoding="utf-8")
+    assert_told(quickly("serve", "--config", directory / "config.yaml"), "as_token")
+
+
+@pytest.mark.parametrize("command", [["serve"], ["rooms", "plan"], ["rooms", "apply"]], ids=" ".join)
+def test_a_homeserver_that_does_not_answer(directory: Path, command: list[str]) -> None:
+    result = run(*command, "--config", directory / "config.yaml")
+    assert_told(result, "http://127.0.0.1:1", "homeserver.url")
+
+
+def test_a_directory_for_data_that_cannot_be_made(directory: Path) -> None:
+    (directory / "data").write_text("x")
+    assert_told(run("serve", "--config", directory / "config.yaml"), "data")
+
+
+# --- the database
+
+
+def test_db_upgrade_sets_up_an_empty_database_and_says_the_revision(directory: Path) -> None:
+    first = run("db", "upgrade", "--config", directory / "config.yaml")
+    assert first.returncode == 0, first.stderr
+    again = run("db", "upgrade", "--config", directory / "config.yaml")
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    assert first.stdout.strip()
+
+
+@pytest.mark.parametrize("command", [["serve"], ["rooms", "plan"], ["db", "upgrade"]], ids=" ".join)
+def test_a_database_that_is_newer_than_the_code(directory: Path, command: list[str]) -> None:
+    assert run("db", "upgrade", "--config", directory / "config.yaml").returncode == 0
+    (file,) = (directory / "data").glob("*.sqlite3")
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    assert_told(run(*command, "--config", directory / "config.yaml"), "newer", "9999")
+
+
+def test_a_postgresql_that_does_not_answer(directory: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"postgresql://someone:geheim@127.0.0.1:{taken.getsockname()[1]}/x"
+        put_settings(directory / "config.yaml", database_url=url)
+        (directory / "config.yaml").chmod(0o600)
+        result = run("serve", "--config", directory / "config.yaml")
+    assert_told(result, "database")
+    assert "geheim" not in result.stderr
+
+
+def test_doctor_names_what_is_wrong_and_how_to_mend_it(directory: Path) -> None:
+    result = run("doctor", "--config", directory / "config.yaml")
+    assert result.returncode == 1
+    assert "✗" in result.stdout
+    assert "→" in result.stdout
+    assert "Traceback" not in result.stderr
+    found = run("doctor", "--config", directory / "config.yaml", "--json")
+    rows = {row["name"]: row for row in json.loads(found.stdout)}
+    assert rows["settings"]["verdict"] == "ok"
+    assert any(row["verdict"] == "failed" and row["mend"] for row in rows.values())
+    assert rows["database"]["verdict"] == "ok"
+    assert not list(directory.rglob("*.sqlite3")), "doctor changes nothing"
