@@ -38,8 +38,8 @@ class RoomWatch:
             and event.content.get("membership") == "knock"
             and not current
         )
-        # Whoever does not belong is the room's business alone: it takes them out and says who brought them, which nobody
-        # would see if the person's own key were faster.
+        # Whoever does not belong is the room's business alone: it takes them out and says who brought them, which would
+        # go unseen if the person's own key were faster.
         wanted = (
             member is not None and current and (room.role == "hall" or (room.role == "office" and member.secretariat))
         )

@@ -1,4 +1,4 @@
-"""A city hall to test with: what ``init`` writes, with a small hall in it, a Synapse of its own, and what ``serve`` runs.
+"""A city hall to test with: what ``init`` writes, a small hall in it, its own Synapse, and all that ``serve`` runs.
 
 Everything is the product's own: the registration that Synapse loads, ``config.yaml``, the listeners, the migrations.
 Only the declared hall is small, so that it stands within seconds. ``conftest`` keeps one city for each database.

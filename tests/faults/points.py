@@ -1,7 +1,7 @@
 """The steps of a process: before and after each call to the homeserver, each write and each commit to the database.
 
 The runner puts ``watched`` around its homeserver and ``watch`` on its engine; the product knows nothing of it. At the
-step that the order names, the process gets SIGKILL from itself, so nothing of it runs any more: no handler, no rollback.
+step that the order names, the process gets SIGKILL from itself: nothing of it runs any more, no handler, no rollback.
 """
 
 import os

@@ -40,8 +40,8 @@ _FORKS.set_forkserver_preload(["__main__", "tests.faults.runner"])
 class Order:
     """What one process is to do. ``directory`` holds its database and what it leaves for the test to read.
 
-    ``hands`` is the product's concurrency: with one, the steps of two runs are nearly the same. ``serves``: until ``finish``,
-    and steps count from when the start is over and all is quiet, unless they count ``from_start``.
+    ``hands`` is the product's concurrency: with one, the steps of two runs are nearly the same. ``serves``: it works
+    until ``finish``, and steps count from when the start is over and all is quiet, unless they count ``from_start``.
     """
 
     directory: Path

@@ -162,8 +162,9 @@ class FakeSite:
                 while batch := self.fake.world.outgoing[:100]:
                     world, number = self.fake.world, number + 1
                     url = f"{self.installation.url}/_matrix/app/v1/transactions/{number}"
-                    while world is self.fake.world and not await _put(session, url, batch):
-                        await asyncio.sleep(0.01)  # nobody listens: a homeserver asks again after a while, too
+                    # While nobody listens a homeserver asks again after a while.
+                    while world is self.fake.world and not await _put(session, url, batch):  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
                     del world.outgoing[: len(batch)]
 
 

@@ -1,7 +1,7 @@
 """Killed at any step of a command, the next start leads to one effect and one answer: none is lost, none comes twice.
 
 From the moment in which the homeserver delivers the command, before and after it gets its 200, to the answer.
-``make test`` kills at every step on the homeserver in memory and at some on Synapse; ``make soak`` at every step on Synapse.
+``make test``: every step on the homeserver in memory, some on Synapse. ``make soak``: every step on Synapse.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""Killed at any step of building the city hall, the next start finishes it: no room twice, none missing, none half made.
+"""Killed at any step of building the city hall, the next start finishes it: no room twice, missing or half made.
 
-``make test`` kills at every step on the homeserver in memory and at some on Synapse; ``make soak`` at every step on Synapse.
+``make test``: every step on the homeserver in memory, some on Synapse. ``make soak``: every step on Synapse.
 """
 
 from collections.abc import Awaitable, Callable

@@ -3,7 +3,7 @@
 import pytest
 
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
-from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.homeserver.interface import Forbidden
 from oshiyakusho_matrix.reconcile.interface import WorkKey
 from oshiyakusho_matrix.roster.tables import find_member
@@ -61,12 +61,12 @@ async def test_one_broken_room_keeps_nobody_in_the_others_and_is_told(city: Fake
     broken = len(ROOMS)
     kick, tries = city.hs.kick, 0
 
-    async def breaks_once(room_id: str, user_id: str, reason: str = "") -> None:
+    async def breaks_once(room_id: RoomId, user_id: UserId, reason: str = "") -> None:
         nonlocal tries
         tries += 1
         if tries == 2:
             city.hs.fail_next("kick", Permanent("the room is broken"))
-        await kick(room_id, user_id, reason)  # type: ignore[arg-type]
+        await kick(room_id, user_id, reason)
 
     city.hs.kick = breaks_once  # type: ignore[method-assign]
     answer = await city.ask(f"!member remove {hanako} --yes")
@@ -171,9 +171,27 @@ async def test_an_admission_while_the_last_look_is_in_hand_is_not_lost(city: Fak
     assert city.room("cityhall").membership(hanako) == "invite"
 
 
-async def test_a_secretary_from_another_homeserver_is_still_let_into_the_hall(city: FakeCity) -> None:
+async def test_the_secretariat_is_of_this_homeserver_since_its_room_takes_nobody_else(city: FakeCity) -> None:
     toku = someone("toku", "elsewhere.example")
-    answer = await city.ask(f"!member admit {toku} --secretariat")
-    assert "federated" in answer
-    assert where(city, toku) == {"cityhall"}
-    assert "招待済みで、まだ参加していません" in await city.ask(f"!member show {toku}")
+    assert "city.example のアカウントが必要です" in await city.ask(f"!member admit {toku} --secretariat")
+    assert where(city, toku) == set()
+    assert await city.parked() == []
+
+
+async def test_a_room_of_the_secretariat_that_takes_somebody_not_keeps_them_not_out_of_the_hall(city: FakeCity) -> None:
+    hanako = someone("hanako")
+    # Invited into the hall first, then into 事務局室.
+    invite, tries = city.hs.invite, 0
+
+    async def breaks_once(room_id: RoomId, user_id: UserId) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            city.hs.fail_next("invite", Permanent("the room is broken"))
+        await invite(room_id, user_id)
+
+    city.hs.invite = breaks_once  # type: ignore[method-assign]
+    assert "the room is broken" in await city.ask(f"!member admit {hanako} --secretariat")
+    assert len(where(city, hanako)) == 1
+    await city.ask(f"!member admit {hanako} --secretariat")
+    assert where(city, hanako) == {"cityhall", "cityhall-jimukyoku"}
