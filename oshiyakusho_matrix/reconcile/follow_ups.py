@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, update
 
 from oshiyakusho_matrix.core.clock import now as clock_now
 from oshiyakusho_matrix.core.ids import new_reference
@@ -100,7 +100,7 @@ class DatabaseFollowUps:
     async def _answer_if_complete(self, tx: Transaction, owed: Row[Any], *, failed: bool = False) -> None:
         mine = follow_up_key.c.follow_up_id == owed.id
         keys = (await tx.connection.execute(select(follow_up_key).where(mine).order_by(follow_up_key.c.position))).all()
-        if not all(key.settled for key in keys):
+        if not all(key.settled for key in keys) or await self._waits_again(tx, owed.id):
             return
         said: list[Text] = []
         for text in (from_json(raw) for key in keys for raw in key.said):
@@ -114,6 +114,30 @@ class DatabaseFollowUps:
         await tx.connection.execute(delete(follow_up_key).where(mine))
         await tx.connection.execute(delete(follow_up).where(follow_up.c.id == owed.id))
         await self._queue.drop(tx, WorkKey(KIND, owed.id))
+
+    async def _waits_again(self, tx: Transaction, number: str) -> bool:
+        """Wait for keys that were asked for once more before all had settled; tell whether there are any.
+
+        The birth of a room asks for the space that links it: if that was made first, it has to be run again until what
+        was asked for is complete.
+        """
+        here = work.c
+        to_come = or_(
+            here.due_at <= self._clock(), here.lease.is_not(None), here.asked_due.is_not(None), here.attempts > 0
+        )
+        query = (
+            select(here.kind, here.name, here.asked)
+            .join(follow_up_key, and_(follow_up_key.c.kind == here.kind, follow_up_key.c.name == here.name))
+            .where(follow_up_key.c.follow_up_id == number, here.parked_at.is_(None), to_come)
+        )
+        again = (await tx.connection.execute(query)).all()
+        for row in again:
+            await tx.connection.execute(
+                update(follow_up_key)
+                .where(_names(number, WorkKey(row.kind, row.name)))
+                .values(settled=False, asked=row.asked)
+            )
+        return bool(again)
 
     async def _note(self, tx: Transaction, number: str, **values: bool) -> None:
         await tx.connection.execute(update(follow_up).where(follow_up.c.id == number).values(**values))

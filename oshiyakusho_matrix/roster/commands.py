@@ -1,6 +1,6 @@
 """``!member``: who may come in. For the secretariat."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel
 
@@ -25,19 +25,39 @@ class Admit(BaseModel):
     secretariat: Annotated[bool, Option(ja="事務局", about=say("Also makes them part of the secretariat."))] = False
 
 
+class Secretary(BaseModel):
+    """Arguments of ``!member secretariat``."""
+
+    user: Annotated[UserId, _USER]
+    end: Annotated[bool, Option(ja="解任", about=say("Ends their part in the secretariat instead."))] = False
+
+
 class Person(BaseModel):
     """Arguments of commands about one person."""
 
     user: Annotated[UserId, _USER]
 
 
-def member_commands(roster: Roster) -> tuple[Command[Admit] | Command[Person], ...]:
+def member_commands(roster: Roster) -> tuple[Command[Any], ...]:
     """Return the commands about members."""
 
     async def admit(call: Call[Admit]) -> Answer:
         user = call.arguments.user
         await roster.admit(call.tx, user, by=call.asker.user_id, secretariat=call.arguments.secretariat)
         return Answer(say("{user} is a member now.", user=user), after=[member_key(user)], target=user)
+
+    async def secretariat(call: Call[Secretary]) -> Answer:
+        user, by = call.arguments.user, call.asker.user_id
+        if call.arguments.end:
+            await roster.leave_secretariat(call.tx, user, by=by)
+            text = say("{user} is of the secretariat no more.", user=user)
+        else:
+            member = await find_member(call.tx.connection, user)
+            if member is None or not member.current:
+                raise Refused(say("{user} is not a member. Admit them first: `!member admit {user}`", user=user))
+            await roster.admit(call.tx, user, by=by, secretariat=True)
+            text = say("{user} is of the secretariat now.", user=user)
+        return Answer(text, after=[member_key(user)], target=user)
 
     async def preview_removal(call: Call[Person]) -> Text:
         member = await find_member(call.tx.connection, call.arguments.user)
@@ -68,6 +88,14 @@ def member_commands(roster: Roster) -> tuple[Command[Admit] | Command[Person], .
             role=Role.SECRETARIAT,
             arguments=Admit,
             run=admit,
+            audited=True,
+        ),
+        Command(
+            names=("member secretariat", "会員 事務局"),
+            summary=say("Makes a member part of the secretariat, or ends that."),
+            role=Role.SECRETARIAT,
+            arguments=Secretary,
+            run=secretariat,
             audited=True,
         ),
         Command(

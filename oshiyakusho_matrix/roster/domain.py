@@ -17,7 +17,7 @@ class Standing(StrEnum):
 class HallState(StrEnum):
     """Where a member stands in a room they are wanted in, as last seen.
 
-    ``PENDING``: what the record says is still to be done, that is to invite a member, or to take out whoever was removed.
+    ``PENDING``: what the record says is still to be done: to invite a member, or to take out whoever was removed.
     ``LEFT`` of a member means by their own will: they are not invited again until they are admitted again.
     """
 

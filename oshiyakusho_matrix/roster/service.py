@@ -67,9 +67,7 @@ class Roster:
         before = await find_member(tx.connection, user_id)
         if before is None or not before.current:
             raise Refused(say("{user} is not a member, so there is nobody to remove.", user=user_id))
-        others = [m for m in await members(tx.connection, secretariat=True) if m.user_id != user_id]
-        if before.secretariat and not others:
-            raise Refused(say("{user} is the last of the secretariat. Appoint another one first.", user=user_id))
+        await self._keep_one_secretary(tx, before)
         after = Member(
             user_id=user_id,
             standing=Standing.REMOVED,
@@ -82,6 +80,25 @@ class Roster:
         await self._save(tx, before, after)
         await self._announcer.announce(tx, MemberRemoved(user_id, before.secretariat))
         await self._work.ask(tx, member_key(user_id), priority=Priority.GATE)
+
+    async def leave_secretariat(self, tx: Transaction, user_id: UserId, *, by: UserId) -> None:
+        """End somebody's part in the secretariat; they stay a member. Refused for the last secretary."""
+        before = await find_member(tx.connection, user_id)
+        if before is None or not before.current or not before.secretariat:
+            raise Refused(say("{user} is not of the secretariat.", user=user_id))
+        await self._keep_one_secretary(tx, before)
+        after = replace(before, secretariat=False, office=HallState.PENDING, changed_at=now(), changed_by=by)
+        await self._save(tx, before, after)
+        # Announced as a secretary's admission: whoever keeps power levels true to the secretariat looks again.
+        await self._announcer.announce(tx, MemberAdmitted(user_id, secretariat=True))
+        await self._work.ask(tx, member_key(user_id), priority=Priority.GATE)
+
+    async def _keep_one_secretary(self, tx: Transaction, leaving: Member) -> None:
+        others = [m for m in await members(tx.connection, secretariat=True) if m.user_id != leaving.user_id]
+        if leaving.secretariat and not others:
+            raise Refused(
+                say("{user} is the last of the secretariat. Appoint another one first.", user=leaving.user_id)
+            )
 
     async def bootstrap(self, tx: Transaction, secretariat: Sequence[UserId]) -> None:
         """Admit those whom the settings name as secretariat, once: whoever was removed later stays removed."""

@@ -75,7 +75,7 @@ class Running:
         self.ended = asyncio.create_task(asyncio.to_thread(self._process.join))
 
     async def at_rest(self) -> None:
-        """Wait until it has started and all is quiet."""
+        """Wait until the start is over and steps count, for a process whose steps do not count ``from_start``."""
         await asyncio.to_thread(self._line.recv)
 
     def finish(self) -> None:
@@ -124,7 +124,7 @@ async def _live(order: Order, line: Connection) -> None:
                 if not order.from_start:
                     await _quiet(app)
                     points.count_from_here(order.kill_at)
-                line.send("at rest")
+                    line.send("at rest")
                 await enough.wait()
             await _quiet(app)
         points.reach("at the end")

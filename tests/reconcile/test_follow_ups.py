@@ -94,6 +94,24 @@ async def test_a_run_that_began_before_the_question_does_not_answer_it(
     assert [text.parts for _, text in outbox.replies] == [(say("the new state"),)]
 
 
+async def test_a_key_that_another_one_asks_for_anew_is_waited_for(
+    store: Store, house: House, board: Switchboard, outbox: RecordingOutbox
+) -> None:
+    async with house.running():
+        await house.promise(MADE, "space", "room")
+        board.let("space", Settled())
+        await board.begun("room")
+        await house.ask("space")  # as the birth of a room does: its space has to link it
+        board.let("room", Settled())
+        await board.begun("space", 2)
+        await board.controller.until(lambda: board.controller.inside == {"space"})
+        assert outbox.replies == []
+        board.let("space", Settled())
+        await house.quiet()
+    assert outbox.replies == [(ASKER, MADE)]
+    assert await nothing_is_left(store)
+
+
 async def test_two_who_ask_for_one_key_both_hear(house: House, board: Switchboard, outbox: RecordingOutbox) -> None:
     board.let("a", Settled())
     await house.promise(MADE, "a")

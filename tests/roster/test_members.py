@@ -195,3 +195,23 @@ async def test_a_room_of_the_secretariat_that_takes_somebody_not_keeps_them_not_
     assert len(where(city, hanako)) == 1
     await city.ask(f"!member admit {hanako} --secretariat")
     assert where(city, hanako) == {"cityhall", "cityhall-jimukyoku"}
+
+
+def staff(city: FakeCity) -> set[str]:
+    """Return who has power in the hall."""
+    levels = city.room("cityhall").content("m.room.power_levels") or {}
+    return set(levels["users"])
+
+
+async def test_a_secretary_is_appointed_and_released_by_command_but_never_the_last_one(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    assert "会員ではありません" in await city.ask(f"!会員 事務局 {someone('yosomono')}")
+    assert "事務局の一員になりました" in await city.ask(f"!会員 事務局 {hanako}")
+    await city.hs.join_as(hanako, OFFICE)
+    await city.settle()
+    assert staff(city) == {hanako, SECRETARY}
+    assert "事務局を離れました" in await city.ask(f"!会員 事務局 {hanako} --解任")
+    assert where(city, hanako) == {"cityhall"}
+    assert staff(city) == {SECRETARY}
+    assert "最後の" in await city.ask(f"!member secretariat {SECRETARY} --end")
+    assert "事務局の人ではありません" in await city.ask(f"!member secretariat {hanako} --end")
