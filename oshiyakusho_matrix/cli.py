@@ -8,8 +8,9 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from oshiyakusho_matrix import __version__, terminal
+from oshiyakusho_matrix import __version__
 from oshiyakusho_matrix.core.errors import CityHallError, Misconfigured, Refused
+from oshiyakusho_matrix.operations import terminal
 from oshiyakusho_matrix.settings import Settings, load_settings
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ def init(
     public_url: Annotated[str | None, typer.Option(help="Where people find the public pages.")] = None,
 ) -> None:
     """Write a configuration, a registration with fresh tokens, and a copy of the city hall to edit."""
-    from oshiyakusho_matrix.installation import Order, write_installation
+    from oshiyakusho_matrix.operations.installation import Order, write_installation
 
     with _told():
         steps = write_installation(
@@ -79,7 +80,7 @@ def init(
 @cli.command()
 def serve(config: Config = CONFIG) -> None:
     """Run everything until SIGTERM or Ctrl-C."""
-    from oshiyakusho_matrix.serving import serve as run
+    from oshiyakusho_matrix.operations.serving import serve as run
 
     with _told():
         settings = _settings(config)
@@ -96,7 +97,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Examine the installation and say how to mend what is wrong. Exit code 1 if anything failed."""
-    from oshiyakusho_matrix.examination import examine_installation
+    from oshiyakusho_matrix.operations.examination import examine_installation
 
     with _told():
         found = _run(examine_installation(_settings(config), homeserver_config))
@@ -144,7 +145,7 @@ def rooms_schema(directory: Annotated[Path, typer.Argument(help="Where to write 
 @rooms.command("plan")
 def rooms_plan(config: Config = CONFIG, as_json: Json = False) -> None:
     """Print what applying would change, as a tree. Exit code 0: nothing, 2: changes, 1: something could not be read."""
-    from oshiyakusho_matrix.applying import plan_only
+    from oshiyakusho_matrix.operations.applying import plan_only
 
     with _told():
         plan = _run(plan_only(_settings(config)))
@@ -159,7 +160,7 @@ def rooms_apply(
     as_json: Json = False,
 ) -> None:
     """Make the city hall as declared, and wait for it. Works beside a running `serve`, or without one."""
-    from oshiyakusho_matrix.applying import apply_and_wait
+    from oshiyakusho_matrix.operations.applying import apply_and_wait
 
     with _told(), terminal.progress(quiet=as_json) as progress:
         outcome = _run(apply_and_wait(_settings(config), timeout=timeout, progress=progress))

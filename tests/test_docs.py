@@ -24,7 +24,7 @@ from oshiyakusho_matrix.divisions.domain import Lifecycle
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.reconcile import policy
 from oshiyakusho_matrix.roster.domain import HallState, Standing, decide_invite
-from oshiyakusho_matrix.settings_keys import Keys
+from oshiyakusho_matrix.settings.keys import Keys
 from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.web.markdown import anchor
 from tests.web.documents import (

@@ -13,8 +13,8 @@ from oshiyakusho_matrix.demo.places import Place, look_around
 from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
 from oshiyakusho_matrix.divisions.heads import Heads
 from oshiyakusho_matrix.homeserver.person import Person
+from oshiyakusho_matrix.operations.terminal import OnProgress
 from oshiyakusho_matrix.roster.tables import find_member
-from oshiyakusho_matrix.terminal import OnProgress
 
 #: 340 rooms take about a minute; a slow machine may take its time.
 PATIENCE = timedelta(hours=1)

@@ -16,7 +16,7 @@ from typing import TextIO
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.demo.cast import SECRETARY, SERVER_NAME, Passwords, passwords_kept_in
 from oshiyakusho_matrix.demo.ports import HOST, choose
-from oshiyakusho_matrix.installation import Order, write_installation
+from oshiyakusho_matrix.operations.installation import Order, write_installation
 
 #: Client API of the homeserver, application service, public pages.
 PREFERRED = (8018, 8019, 8020)

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from oshiyakusho_matrix import terminal
 from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.text import say
@@ -24,7 +23,8 @@ from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
 from oshiyakusho_matrix.demo.tour import play
 from oshiyakusho_matrix.demo.welcome import print_welcome
 from oshiyakusho_matrix.divisions.catalogue import load_declaration
-from oshiyakusho_matrix.serving import running
+from oshiyakusho_matrix.operations import terminal
+from oshiyakusho_matrix.operations.serving import running
 from oshiyakusho_matrix.settings import load_settings
 
 #: How long a port may still be held by the homeserver of a demo that was killed a moment ago.

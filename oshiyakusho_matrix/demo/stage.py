@@ -10,7 +10,7 @@ from oshiyakusho_matrix.core.errors import Permanent
 from oshiyakusho_matrix.core.text import Text
 from oshiyakusho_matrix.demo.cast import Player
 from oshiyakusho_matrix.homeserver.interface import Forbidden
-from oshiyakusho_matrix.terminal import words
+from oshiyakusho_matrix.operations.terminal import words
 
 #: How much of a long answer is shown.
 _LINES = 12

@@ -6,7 +6,7 @@ from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.demo.cast import PLAYERS, SECRETARY, STRANGER, Passwords
 from oshiyakusho_matrix.demo.home import Home
 from oshiyakusho_matrix.demo.places import Places
-from oshiyakusho_matrix.terminal import words
+from oshiyakusho_matrix.operations.terminal import words
 
 
 def print_welcome(home: Home, places: Places, passwords: Passwords) -> None:

@@ -13,7 +13,7 @@ from oshiyakusho_matrix.core.clock import JST, now
 from oshiyakusho_matrix.core.errors import Misconfigured, Refused
 from oshiyakusho_matrix.core.ids import Slug, UserId
 from oshiyakusho_matrix.core.text import Text, say
-from oshiyakusho_matrix.divisions.catalogue_fields import why_not_plain
+from oshiyakusho_matrix.divisions.catalogue.fields import why_not_plain
 from oshiyakusho_matrix.divisions.domain import Declaration, Lifecycle, Names
 from oshiyakusho_matrix.divisions.heads import Heads
 from oshiyakusho_matrix.divisions.listing import list_of_divisions, sheet

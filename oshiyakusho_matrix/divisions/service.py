@@ -12,7 +12,7 @@ from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.divisions.asking import ask_everything, ask_space
-from oshiyakusho_matrix.divisions.catalogue_fields import NAME_BYTES
+from oshiyakusho_matrix.divisions.catalogue.fields import NAME_BYTES
 from oshiyakusho_matrix.divisions.domain import DIVISION, GROUP, Declaration, Lifecycle, Names, Space
 from oshiyakusho_matrix.divisions.heads import Heads
 from oshiyakusho_matrix.divisions.merge import HeadChange, Merged, merge

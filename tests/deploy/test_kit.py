@@ -13,11 +13,11 @@ import yaml
 from typer.main import get_command
 
 from oshiyakusho_matrix.cli import cli
-from oshiyakusho_matrix.doctor_limits import LIMITS, limits_in_force
-from oshiyakusho_matrix.installation import Order, write_installation
+from oshiyakusho_matrix.operations.doctor_limits import LIMITS, limits_in_force
+from oshiyakusho_matrix.operations.installation import Order, write_installation
 from oshiyakusho_matrix.settings import load_settings
-from oshiyakusho_matrix.settings_keys import PREFIX, Keys
-from oshiyakusho_matrix.settings_reading import known_keys, variable
+from oshiyakusho_matrix.settings.keys import PREFIX, Keys
+from oshiyakusho_matrix.settings.reading import known_keys, variable
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 UNIT = DEPLOY / "oshiyakusho-matrix.service"

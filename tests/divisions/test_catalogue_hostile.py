@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oshiyakusho_matrix.divisions.catalogue import check, in_english
-from oshiyakusho_matrix.divisions.catalogue_schema import Located, Rules
+from oshiyakusho_matrix.divisions.catalogue.schema import Located, Rules
 from tests.divisions.small_hall import SOUND, write_hall
 
 FILES = st.sampled_from([*SOUND, "kenjinkai.yaml", "divisions/x.yaml"])

@@ -8,7 +8,7 @@ import pytest
 
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.divisions.catalogue import check, in_english, load_declaration
-from oshiyakusho_matrix.divisions.catalogue_files import MAX_BYTES
+from oshiyakusho_matrix.divisions.catalogue.files import MAX_BYTES
 from tests.divisions.small_hall import CITYHALL, DIVISION, KINDS, write_hall
 
 Files = dict[str, str | bytes | None]

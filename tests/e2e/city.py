@@ -20,9 +20,9 @@ from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.appservice.tables import inbox_event
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
-from oshiyakusho_matrix.installation import Order, write_installation
+from oshiyakusho_matrix.operations.installation import Order, write_installation
+from oshiyakusho_matrix.operations.serving import running
 from oshiyakusho_matrix.roster.tables import managed_rooms
-from oshiyakusho_matrix.serving import running
 from oshiyakusho_matrix.settings import Settings, load_settings
 from tests.e2e.waiting import SOON, eventually
 from tests.support.homeservers import Authority

@@ -3,7 +3,7 @@
 import aiohttp
 import pytest
 
-from oshiyakusho_matrix.settings_values import Listen
+from oshiyakusho_matrix.settings.values import Listen
 from tests.e2e.city import City
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

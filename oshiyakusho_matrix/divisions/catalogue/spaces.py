@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from oshiyakusho_matrix.appservice.registration import ALIAS_PREFIXES
 from oshiyakusho_matrix.core.text import Text, say
-from oshiyakusho_matrix.divisions.catalogue_entries import Entry
-from oshiyakusho_matrix.divisions.catalogue_errors import suggestion
-from oshiyakusho_matrix.divisions.catalogue_fields import NAME_BYTES, TOPIC_BYTES
-from oshiyakusho_matrix.divisions.catalogue_files import DIVISIONS, Finding
-from oshiyakusho_matrix.divisions.catalogue_kinds import HALL
-from oshiyakusho_matrix.divisions.catalogue_schema import Division, GroupModel
+from oshiyakusho_matrix.divisions.catalogue.entries import Entry
+from oshiyakusho_matrix.divisions.catalogue.errors import suggestion
+from oshiyakusho_matrix.divisions.catalogue.fields import NAME_BYTES, TOPIC_BYTES
+from oshiyakusho_matrix.divisions.catalogue.files import DIVISIONS, Finding
+from oshiyakusho_matrix.divisions.catalogue.kinds import HALL
+from oshiyakusho_matrix.divisions.catalogue.schema import Division, GroupModel
 from oshiyakusho_matrix.divisions.desired import alias_localpart
 from oshiyakusho_matrix.divisions.domain import Kind
 

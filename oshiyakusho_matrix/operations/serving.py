@@ -17,7 +17,7 @@ from oshiyakusho_matrix.core.errors import Misconfigured, Permanent, Temporary
 from oshiyakusho_matrix.divisions.desired import alias_localpart
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
 from oshiyakusho_matrix.settings import Settings
-from oshiyakusho_matrix.settings_values import Listen
+from oshiyakusho_matrix.settings.values import Listen
 from oshiyakusho_matrix.status import status_routes
 from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.store.upgrade import prepare

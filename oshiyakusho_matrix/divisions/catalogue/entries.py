@@ -1,14 +1,14 @@
 """Spaces with the places where they are declared: from the files' models to the domain.
 
-Built for ``catalogue``, which makes the declaration of them, and for ``catalogue_spaces``, which compares them.
+Built for ``catalogue``, which makes the declaration of them, and for ``catalogue.spaces``, which compares them.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from oshiyakusho_matrix.core.text import Text
-from oshiyakusho_matrix.divisions.catalogue_files import Files, Finding
-from oshiyakusho_matrix.divisions.catalogue_schema import Circle, CityHall, Division, Kenjinkai, Located, NameWords
+from oshiyakusho_matrix.divisions.catalogue.files import Files, Finding
+from oshiyakusho_matrix.divisions.catalogue.schema import Circle, CityHall, Division, Kenjinkai, Located, NameWords
 from oshiyakusho_matrix.divisions.domain import Names, Space
 
 

@@ -17,7 +17,6 @@ from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import CityHallError, Misconfigured
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
 from oshiyakusho_matrix.core.text import Text, say
-from oshiyakusho_matrix.doctor_findings import Examination, failed, fine, reason_of, warning
 from oshiyakusho_matrix.homeserver.interface import (
     DoctorHomeserver,
     Forbidden,
@@ -25,8 +24,9 @@ from oshiyakusho_matrix.homeserver.interface import (
     RoomReader,
     StateEvent,
 )
+from oshiyakusho_matrix.operations.findings import Examination, failed, fine, reason_of, warning
 from oshiyakusho_matrix.settings import Settings
-from oshiyakusho_matrix.settings_values import Listen
+from oshiyakusho_matrix.settings.values import Listen
 
 #: The first version of the specification with the ping of application services; restricted rooms came before.
 OLDEST_SPECIFICATION = (1, 7)

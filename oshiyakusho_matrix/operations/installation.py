@@ -17,14 +17,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from oshiyakusho_matrix import settings_values as values
 from oshiyakusho_matrix.appservice.registration import registration, registration_yaml
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.catalogue import shipped_directory
-from oshiyakusho_matrix.settings_keys import Keys
-from oshiyakusho_matrix.settings_reading import at
-from oshiyakusho_matrix.settings_values import Listen
+from oshiyakusho_matrix.settings import values
+from oshiyakusho_matrix.settings.keys import Keys
+from oshiyakusho_matrix.settings.reading import at
+from oshiyakusho_matrix.settings.values import Listen
 
 APPSERVICE_ID = "oshiyakusho"
 BOT = "shiyakusho"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 
-from oshiyakusho_matrix import settings_values as values
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.ids import UserId
-from oshiyakusho_matrix.settings_keys import PREFIX, HomeserverKeys, Keys, LogKeys
-from oshiyakusho_matrix.settings_reading import (
+from oshiyakusho_matrix.settings import values
+from oshiyakusho_matrix.settings.keys import PREFIX, HomeserverKeys, Keys, LogKeys
+from oshiyakusho_matrix.settings.reading import (
     Written,
     at,
     open_to_others,
@@ -26,7 +26,7 @@ from oshiyakusho_matrix.settings_reading import (
     sentence,
     where,
 )
-from oshiyakusho_matrix.settings_values import Listen, Registration
+from oshiyakusho_matrix.settings.values import Listen, Registration
 
 #: Variables that are ours without being settings: where the configuration is; what Kubernetes and Docker links inject
 #: for a service of this name (``OSHIYAKUSHO_MATRIX_PORT`` and so on).

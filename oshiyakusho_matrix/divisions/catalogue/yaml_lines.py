@@ -1,6 +1,6 @@
 """YAML that remembers where each key and value stood, so that a mistake is reported with its line.
 
-Called by ``catalogue_files`` with the text of one file; hands on plain mappings, lists and scalars whose subclasses
+Called by ``catalogue.files`` with the text of one file; hands on plain mappings, lists and scalars whose subclasses
 ``Block`` and ``Series`` carry places. Only the plain part of YAML is read: no anchors and aliases (a few lines of them
 can grow without bound), no tags, no second document; dates stay text.
 """

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from aiohttp import web
 
-from oshiyakusho_matrix import doctor_homeserver as matrix
 from oshiyakusho_matrix.core.errors import CityHallError, Misconfigured
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.divisions.catalogue import load_declaration
-from oshiyakusho_matrix.doctor_findings import Examination, Verdict, failed, fine, reason_of, warning
-from oshiyakusho_matrix.doctor_limits import InForce, limits_in_force
 from oshiyakusho_matrix.homeserver.interface import DoctorHomeserver, Operations, RoomReader
+from oshiyakusho_matrix.operations import doctor_homeserver as matrix
+from oshiyakusho_matrix.operations.doctor_limits import InForce, limits_in_force
+from oshiyakusho_matrix.operations.findings import Examination, Verdict, failed, fine, reason_of, warning
 from oshiyakusho_matrix.settings import Settings
 
 

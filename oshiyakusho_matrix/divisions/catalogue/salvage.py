@@ -1,6 +1,6 @@
 """Goes on with what is sound in a file, so that one run of ``rooms check`` finds the mistakes between files as well.
 
-Called by ``catalogue_files``. Whatever pydantic refuses is taken out and the rest validated again, until it is
+Called by ``catalogue.files``. Whatever pydantic refuses is taken out and the rest validated again, until it is
 accepted or nothing is left: an unknown key goes alone, a group without a slug goes whole.
 """
 
@@ -10,9 +10,9 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from oshiyakusho_matrix.divisions.catalogue_errors import Loc, mistakes_of
-from oshiyakusho_matrix.divisions.catalogue_schema import Located
-from oshiyakusho_matrix.divisions.yaml_lines import Block, Mistake, Series
+from oshiyakusho_matrix.divisions.catalogue.errors import Loc, mistakes_of
+from oshiyakusho_matrix.divisions.catalogue.schema import Located
+from oshiyakusho_matrix.divisions.catalogue.yaml_lines import Block, Mistake, Series
 
 M = TypeVar("M", bound=Located)
 

@@ -15,21 +15,21 @@ import pytest
 import yaml
 from aiohttp import ClientSession, web
 
-from oshiyakusho_matrix import doctor_homeserver as matrix
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Misconfigured, Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
 from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
 from oshiyakusho_matrix.divisions.catalogue import shipped_directory
-from oshiyakusho_matrix.doctor import Instruments, check_limits, check_rooms, examine
-from oshiyakusho_matrix.doctor_findings import Examination, Verdict
-from oshiyakusho_matrix.doctor_limits import LIMITS, InForce, limits_in_force
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
 from oshiyakusho_matrix.homeserver.examination import MatrixExaminer
 from oshiyakusho_matrix.homeserver.interface import Content, Forbidden, NewRoom, StateEvent
+from oshiyakusho_matrix.operations import doctor_homeserver as matrix
+from oshiyakusho_matrix.operations.doctor import Instruments, check_limits, check_rooms, examine
+from oshiyakusho_matrix.operations.doctor_limits import LIMITS, InForce, limits_in_force
+from oshiyakusho_matrix.operations.findings import Examination, Verdict
 from oshiyakusho_matrix.settings import Settings
-from oshiyakusho_matrix.settings_keys import HomeserverKeys
-from oshiyakusho_matrix.settings_values import Listen, Registration
+from oshiyakusho_matrix.settings.keys import HomeserverKeys
+from oshiyakusho_matrix.settings.values import Listen, Registration
 from tests.support.installations import Installation
 
 BOT = UserId("@shiyakusho:matrix.example.jp")

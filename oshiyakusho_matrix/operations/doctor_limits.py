@@ -14,7 +14,7 @@ import yaml
 
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.text import Text, say
-from oshiyakusho_matrix.settings_reading import at, read_text
+from oshiyakusho_matrix.settings.reading import at, read_text
 
 #: Seconds that people wait for something without thinking that it is broken.
 PATIENCE = 60.0

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.settings import Settings, load_settings
-from oshiyakusho_matrix.settings_keys import Keys
-from oshiyakusho_matrix.settings_reading import known_keys
+from oshiyakusho_matrix.settings.keys import Keys
+from oshiyakusho_matrix.settings.reading import known_keys
 
 AS_TOKEN = "as-secret-word"
 HS_TOKEN = "hs-secret-word"

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from oshiyakusho_matrix.core.text import Text, say, visible
-from oshiyakusho_matrix.divisions.catalogue_errors import Loc, suggestion
-from oshiyakusho_matrix.divisions.catalogue_salvage import validate
-from oshiyakusho_matrix.divisions.catalogue_schema import CityHall, Division, Kenjinkai, Kinds, Located
-from oshiyakusho_matrix.divisions.yaml_lines import START, Place, read_yaml
+from oshiyakusho_matrix.divisions.catalogue.errors import Loc, suggestion
+from oshiyakusho_matrix.divisions.catalogue.salvage import validate
+from oshiyakusho_matrix.divisions.catalogue.schema import CityHall, Division, Kenjinkai, Kinds, Located
+from oshiyakusho_matrix.divisions.catalogue.yaml_lines import START, Place, read_yaml
 
 #: A file of ``rooms/`` has a few kilobytes; more than this is a mistake.
 MAX_BYTES = 1024 * 1024

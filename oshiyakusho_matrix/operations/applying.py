@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from oshiyakusho_matrix.divisions.planner import HallPlan
-from oshiyakusho_matrix.serving import composed
+from oshiyakusho_matrix.operations.serving import composed
 from oshiyakusho_matrix.settings import Settings
 
 

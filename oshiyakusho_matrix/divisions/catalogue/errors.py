@@ -1,6 +1,6 @@
 """What pydantic found, in words for the operator and with its place in the file.
 
-Called by ``catalogue_files`` after a model refused a file; hands on one ``Mistake`` per error.
+Called by ``catalogue.files`` after a model refused a file; hands on one ``Mistake`` per error.
 """
 
 import difflib
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from oshiyakusho_matrix.core.text import Text, say, visible
-from oshiyakusho_matrix.divisions.yaml_lines import START, Block, Mistake, Place, Series
+from oshiyakusho_matrix.divisions.catalogue.yaml_lines import START, Block, Mistake, Place, Series
 
 Loc = tuple[int | str, ...]
 

@@ -16,13 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.tree import Tree
 
-from oshiyakusho_matrix.applying import Outcome
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.plan_text import branches
 from oshiyakusho_matrix.divisions.planner import HallPlan
-from oshiyakusho_matrix.doctor_findings import Examination, Verdict
+from oshiyakusho_matrix.operations.applying import Outcome
+from oshiyakusho_matrix.operations.findings import Examination, Verdict
 from oshiyakusho_matrix.outbox.render import Renderer
-from oshiyakusho_matrix.settings_keys import LogKeys
+from oshiyakusho_matrix.settings.keys import LogKeys
 
 OnProgress = Callable[[int, int], None]
 

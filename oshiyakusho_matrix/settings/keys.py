@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from oshiyakusho_matrix import settings_values as values
+from oshiyakusho_matrix.settings import values
 
 PREFIX = "OSHIYAKUSHO_"
 

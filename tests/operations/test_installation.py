@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from oshiyakusho_matrix import installation
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.divisions.catalogue import check, shipped_directory
-from oshiyakusho_matrix.installation import Order, write_installation
+from oshiyakusho_matrix.operations import installation
+from oshiyakusho_matrix.operations.installation import Order, write_installation
 from oshiyakusho_matrix.settings import load_settings
-from oshiyakusho_matrix.settings_keys import Keys
-from oshiyakusho_matrix.settings_reading import known_keys
+from oshiyakusho_matrix.settings.keys import Keys
+from oshiyakusho_matrix.settings.reading import known_keys
 
 
 @pytest.fixture

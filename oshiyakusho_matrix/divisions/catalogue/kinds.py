@@ -6,10 +6,10 @@ Called by ``catalogue``. A room says only what differs from its kind; here both 
 from collections.abc import Iterator
 
 from oshiyakusho_matrix.core.text import Text, say
-from oshiyakusho_matrix.divisions.catalogue_files import Finding, Loaded
-from oshiyakusho_matrix.divisions.catalogue_schema import Access, KindModel, Kinds, RoomRules, SpaceRules
+from oshiyakusho_matrix.divisions.catalogue.files import Finding, Loaded
+from oshiyakusho_matrix.divisions.catalogue.schema import Access, KindModel, Kinds, RoomRules, SpaceRules
+from oshiyakusho_matrix.divisions.catalogue.yaml_lines import Place
 from oshiyakusho_matrix.divisions.domain import Allow, Audience, JoinRule, Kind, Names, RoomRule
-from oshiyakusho_matrix.divisions.yaml_lines import Place
 
 #: The kind of the root space.
 HALL = "hall"

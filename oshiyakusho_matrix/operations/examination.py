@@ -10,12 +10,12 @@ from sqlalchemy import make_url
 from oshiyakusho_matrix.app import CityHallApp, load_from
 from oshiyakusho_matrix.appservice.routes import appservice_routes
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId
-from oshiyakusho_matrix.doctor import Instruments, examine
-from oshiyakusho_matrix.doctor_findings import Examination
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
 from oshiyakusho_matrix.homeserver.examination import MatrixExaminer
+from oshiyakusho_matrix.operations.doctor import Instruments, examine
+from oshiyakusho_matrix.operations.findings import Examination
+from oshiyakusho_matrix.operations.serving import identity_of
 from oshiyakusho_matrix.roster.tables import managed_rooms
-from oshiyakusho_matrix.serving import identity_of
 from oshiyakusho_matrix.settings import Settings
 from oshiyakusho_matrix.store.engine import create_engine, require_reachable
 from oshiyakusho_matrix.store.upgrade import check_revision, current_revision, is_empty

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.ids import UserId, parse_user_id, server_of
 from oshiyakusho_matrix.core.text import visible
-from oshiyakusho_matrix.settings_reading import at, is_token, read_yaml
+from oshiyakusho_matrix.settings.reading import at, is_token, read_yaml
 
 _SERVER_NAME = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")

@@ -1,7 +1,7 @@
 """The declared city hall: reads ``rooms/``, finds every mistake in it, and hands on a ``Declaration``.
 
-Called by ``rooms check|plan|apply``, ``init`` and ``doctor``. The files' shape is in ``catalogue_schema``, the rules
-are in ``catalogue_fields`` (one value), ``catalogue_kinds`` (one kind) and ``catalogue_spaces`` (between files).
+Called by ``rooms check|plan|apply``, ``init`` and ``doctor``. The files' shape is in ``catalogue.schema``, the rules
+are in ``catalogue.fields`` (one value), ``catalogue.kinds`` (one kind) and ``catalogue.spaces`` (between files).
 """
 
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.text import Text, say
-from oshiyakusho_matrix.divisions import catalogue_spaces as spaces
-from oshiyakusho_matrix.divisions.catalogue_entries import Entry, entries_of
-from oshiyakusho_matrix.divisions.catalogue_files import Files, Finding, read_files
-from oshiyakusho_matrix.divisions.catalogue_kinds import kind_findings, kind_of
-from oshiyakusho_matrix.divisions.catalogue_schema import json_schemas, write_schemas
+from oshiyakusho_matrix.divisions.catalogue import spaces
+from oshiyakusho_matrix.divisions.catalogue.entries import Entry, entries_of
+from oshiyakusho_matrix.divisions.catalogue.files import Files, Finding, read_files
+from oshiyakusho_matrix.divisions.catalogue.kinds import kind_findings, kind_of
+from oshiyakusho_matrix.divisions.catalogue.schema import json_schemas, write_schemas
 from oshiyakusho_matrix.divisions.domain import Declaration, Kind
 
 __all__ = [
@@ -53,7 +53,7 @@ def check(directory: Path) -> list[Finding]:
 
 def shipped_directory() -> Path:
     """Return the city hall that comes with the product: in an installed wheel a part of it, else the checkout's."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parents[2]
     installed = package / "shipped_rooms"
     return installed if installed.is_dir() else package.parent / "rooms"
 

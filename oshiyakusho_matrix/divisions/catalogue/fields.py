@@ -1,7 +1,7 @@
 """The single values of ``rooms/*.yaml``: names, slugs, templates, user ids, each with its own rule.
 
-Used by the models in ``catalogue_schema``. A rule that needs to look at two values at once is in
-``catalogue_kinds`` or ``catalogue_spaces``.
+Used by the models in ``catalogue.schema``. A rule that needs to look at two values at once is in
+``catalogue.kinds`` or ``catalogue.spaces``.
 """
 
 import re
@@ -33,7 +33,7 @@ _KEPT_STATE = frozenset(
 
 
 def refuse(text: Text) -> PydanticCustomError:
-    """Return the error by which a validator hands its sentence through pydantic to ``catalogue_errors``."""
+    """Return the error by which a validator hands its sentence through pydantic to ``catalogue.errors``."""
     return PydanticCustomError("catalogue", "refused", {"text": text})
 
 

@@ -1,6 +1,6 @@
 """The files of ``rooms/`` as pydantic models, and the JSON Schemas that editors get from them.
 
-``catalogue_files`` validates with these; each model remembers where it stood in its file (``place``). Field
+``catalogue.files`` validates with these; each model remembers where it stood in its file (``place``). Field
 descriptions are what an operator's editor shows.
 """
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from oshiyakusho_matrix.divisions.catalogue_fields import (
+from oshiyakusho_matrix.divisions.catalogue.fields import (
     AliasTemplate,
     Name,
     NameTemplate,
@@ -20,8 +20,8 @@ from oshiyakusho_matrix.divisions.catalogue_fields import (
     TopicTemplate,
     User,
 )
+from oshiyakusho_matrix.divisions.catalogue.yaml_lines import START, Block, Place
 from oshiyakusho_matrix.divisions.domain import Allow, Audience, JoinRule, Posting
-from oshiyakusho_matrix.divisions.yaml_lines import START, Block, Place
 
 
 class Located(BaseModel):
