@@ -1,7 +1,7 @@
 """The composition root: the only file that knows everybody. Explicit lists, no registration at import.
 
-``compose`` builds the house from an identity, a homeserver (real or fake) and a database; ``CityHallApp`` starts and
-stops it. ``serve`` (for the command line and the demo) adds listeners, signals and the real homeserver.
+``CityHallApp`` builds the house from an identity, a homeserver (real or fake) and a database, and runs its workers.
+``operations/serving.py`` adds listeners, signals and the real homeserver.
 """
 
 import asyncio
@@ -37,6 +37,7 @@ from oshiyakusho_matrix.divisions.heads import Heads
 from oshiyakusho_matrix.divisions.plan_controller import PlanController
 from oshiyakusho_matrix.divisions.planner import Planner
 from oshiyakusho_matrix.divisions.service import CityHall
+from oshiyakusho_matrix.divisions.tables import title
 from oshiyakusho_matrix.homeserver.interface import Homeserver
 from oshiyakusho_matrix.housekeeping import EVERY_DAY, Housekeeper
 from oshiyakusho_matrix.outbox.render import Renderer
@@ -55,7 +56,7 @@ from oshiyakusho_matrix.roster.events import Announcer
 from oshiyakusho_matrix.roster.listeners import RoomWatch
 from oshiyakusho_matrix.roster.service import Roster
 from oshiyakusho_matrix.roster.tables import room_in_role
-from oshiyakusho_matrix.status import Status, status_command
+from oshiyakusho_matrix.status import Status, retry_command, status_command
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 logger = structlog.get_logger(__name__)
@@ -106,6 +107,7 @@ class CityHallApp:
             (
                 LANGUAGE,
                 status_command(lambda: self.status.figures()),
+                retry_command(queue, lambda: self.inbox, self.sender),
                 *division_commands(self.hall, heads),
                 *member_commands(self.roster),
                 *room_commands(self.hall, queue, load),
@@ -222,9 +224,7 @@ class CityHallApp:
         if key.kind == "room":
             found = (await self.hall.picture(tx)).find(key.name)
             if found is not None:
-                record, rule = found
-                name = rule.name.ja.format(name=record.space.name.ja, purpose=record.space.purpose.ja)
-                return say("the room {name}", name=name)
+                return say("the room {name}", name=title(*found))
         return await describe_plainly(tx, key)
 
 

@@ -83,7 +83,7 @@ def in_words(figures: Figures) -> Text:
                 "- Set aside after errors: {inbox} read, {outbox} to send", inbox=f.inbox_parked, outbox=f.outbox_parked
             )
         )
-    return say("{count} things need a person. `!rooms apply` tries rooms again.", *lines, count=stuck)
+    return say("{count} things need a person. `!retry` tries them again.", *lines, count=stuck)
 
 
 class Nothing(BaseModel):
@@ -97,6 +97,27 @@ def status_command(figures: Callable[[], Awaitable[Figures]]) -> Command[Nothing
         return Answer(in_words(await figures()))
 
     return Command(("status", "状態"), say("Says how the service is."), Role.SECRETARIAT, Nothing, run)
+
+
+def retry_command(queue: WorkQueue, inbox: Callable[[], Inbox], sender: OutboxSender) -> Command[Nothing]:
+    """Return ``!retry``: whatever was set aside is tried again, once its cause was mended."""
+
+    async def run(call: Call[Nothing]) -> Answer:
+        keys = await queue.retry_parked(call.tx)
+        events, messages = await inbox().retry_parked(call.tx), await sender.retry_parked(call.tx)
+        count = len(keys) + events + messages
+        if not count:
+            return Answer(say("Nothing was set aside, so there is nothing to try again."))
+        return Answer(say("{count} things were tried again. `!status` shows what is left.", count=count), after=keys)
+
+    return Command(
+        ("retry", "再試行"),
+        say("Tries again whatever was set aside after errors."),
+        Role.SECRETARIAT,
+        Nothing,
+        run,
+        audited=True,
+    )
 
 
 def status_routes(status: Status, ready: Callable[[], bool]) -> list[web.RouteDef]:

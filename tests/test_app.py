@@ -281,3 +281,32 @@ async def test_rooms_plan_and_apply_by_command(city: FakeCity) -> None:
     assert (city.room("ka-juumin").content("m.room.name") or {})["name"] == "市民課"
     assert "変更はありません" in await city.ask("!rooms plan")
     assert OFFICE in city.hs.world.aliases
+
+
+async def test_the_hall_and_the_office_keep_their_addresses_whatever_the_files_say(city: FakeCity) -> None:
+    write_town(city.rooms, {"kinds.yaml": KINDS.replace("key: jimukyoku", "key: office")})
+    assert "アドレスは一度決めたら変えられません" in await city.ask("!rooms apply --yes")
+    assert not city.exists("cityhall-office")
+    assert city.exists("cityhall-jimukyoku")
+
+
+async def test_a_room_that_no_kind_wants_any_more_stays_behind_the_gate(city: FakeCity) -> None:
+    write_town(city.rooms, {"kinds.yaml": KINDS.replace("key: danwa", "key: zatsudan")})
+    await apply(city)
+    yosomono = someone("yosomono")
+    old = city.room("ka-zaisei-danwa")
+    city.hs.world.impose(old, yosomono, "m.room.member", yosomono, {"membership": "join"})
+    await city.hs.deliver_pending()
+    await city.settle()
+    assert old.membership(yosomono) == "leave"
+
+
+async def test_what_was_set_aside_is_tried_again_by_command(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    city.hs.fail_next("kick", Permanent("the room is broken"))
+    await city.confirm(f"!member remove {hanako}")
+    assert [str(p.key) for p in await city.parked()] == [f"member:{hanako}"]
+    assert "1 件をやり直しました" in await city.ask("！再試行")
+    assert await city.parked() == []
+    assert city.room("cityhall").membership(hanako) == "leave"
+    assert "保留になっているものはありません" in await city.ask("!retry")

@@ -31,7 +31,7 @@ from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.core.worker import Batch, Job, Worker, backoff, frames
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.store.lanes import RowState
-from oshiyakusho_matrix.store.unit_of_work import Store
+from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 logger = structlog.get_logger(__name__)
 
@@ -90,16 +90,15 @@ class Inbox:
         async with self._store.reading() as connection:
             return await lanes.counts(connection)
 
-    async def retry_parked(self, reference: str) -> bool:
-        """Handle a parked event once more, after its cause was mended; False if there is none of that reference."""
-        async with self._store.transaction() as tx:
-            found = await tx.connection.execute(
-                update(inbox_event)
-                .where(inbox_event.c.reference == reference, inbox_event.c.state == RowState.PARKED)
-                .values(state=RowState.PENDING, failures=0, due_at=self._now())
-            )
-            tx.after_commit(self._worker.wake)
-        return found.rowcount > 0
+    async def retry_parked(self, tx: Transaction) -> int:
+        """Handle parked events once more, after their cause was mended; return how many."""
+        retried = await tx.connection.execute(
+            update(inbox_event)
+            .where(inbox_event.c.state == RowState.PARKED)
+            .values(state=RowState.PENDING, failures=0, due_at=self._now())
+        )
+        tx.after_commit(self._worker.wake)
+        return retried.rowcount
 
     async def trim(self, before: datetime) -> int:
         """Forget events that were done and transactions that came ``before``; return how many events."""

@@ -15,7 +15,7 @@ from oshiyakusho_matrix.commands.tables import direct_chat
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId, new_reference
-from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.homeserver.interface import Forbidden, StateEvent
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Priority, Settled, Work, WorkKey
@@ -129,40 +129,39 @@ class ChatController:
         # Forbidden: it is not there any more, which is what was wanted.
         with suppress(Forbidden):
             await self._rooms.leave(RoomId(row.room_id))
-        await self._note(row.reference, state="left")
+        await self._move(row, "left")
 
     async def _enter(self, row: Row[Any]) -> None:
         try:
             await self._rooms.join(RoomId(row.room_id))
         except Forbidden:
-            await self._note(row.reference, state="left")  # the invite was withdrawn meanwhile
+            await self._move(row, "left")  # the invite was withdrawn meanwhile
             return
-        async with self._store.transaction() as tx:
-            await tx.connection.execute(
-                update(direct_chat).where(direct_chat.c.reference == row.reference).values(state="open")
-            )
-            await self._outbox.post(tx, row.room_id, say("Hello. Write `help` to see what I can do."))
+        await self._move(row, "open", say("Hello. Write `help` to see what I can do."))
 
     async def _lead_on(self, row: Row[Any]) -> None:
         try:
             await self._rooms.join(RoomId(row.room_id))
         except Forbidden:
-            await self._note(row.reference, state="left")
+            await self._move(row, "left")
             return
         alias = await self._open_beside(UserId(row.user_id))
+        text = say(
+            "This chat is encrypted, and I cannot read it. I have opened another one for us and invited you: "
+            "[{alias}](https://matrix.to/#/{alias})",
+            alias=alias,
+        )
+        await self._move(row, "led on", text)
+
+    async def _move(self, row: Row[Any], state: str, text: Text | None = None) -> None:
+        """Note what was done, and say so; unless an event changed the row meanwhile: that one asked for us again."""
+        unchanged = (direct_chat.c.state == row.state, direct_chat.c.encrypted == row.encrypted)
         async with self._store.transaction() as tx:
-            await tx.connection.execute(
-                update(direct_chat).where(direct_chat.c.reference == row.reference).values(state="led on")
+            moved = await tx.connection.execute(
+                update(direct_chat).where(direct_chat.c.reference == row.reference, *unchanged).values(state=state)
             )
-            await self._outbox.post(
-                tx,
-                row.room_id,
-                say(
-                    "This chat is encrypted, and I cannot read it. I have opened another one for us and invited you: "
-                    "[{alias}](https://matrix.to/#/{alias})",
-                    alias=alias,
-                ),
-            )
+            if moved.rowcount and text is not None:
+                await self._outbox.post(tx, row.room_id, text)
 
     async def _open_beside(self, user_id: UserId) -> RoomAlias:
         """Return the unencrypted chat that the bot keeps with somebody, made and with them invited."""

@@ -8,7 +8,7 @@ from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId
 from oshiyakusho_matrix.divisions.domain import DIVISION, GROUP, HALL, Audience, Lifecycle, Posting, RoomRule
 from oshiyakusho_matrix.divisions.picture import Picture
-from oshiyakusho_matrix.divisions.tables import SpaceRecord
+from oshiyakusho_matrix.divisions.tables import SpaceRecord, title
 
 #: Shown first, if the city hall has it.
 FAVOURITE = "zaisei"
@@ -113,7 +113,7 @@ def _place(picture: Picture, record: SpaceRecord, rule: RoomRule) -> Place:
     row = picture.rooms.get(localpart)
     return Place(
         alias=RoomAlias(f"#{localpart}:{picture.server_name}"),
-        name=rule.name.ja.format(name=record.space.name.ja, purpose=record.space.purpose.ja),
+        name=title(record, rule),
         room_id=row.room_id if row else None,
         posting=rule.posting,
         audience=rule.audience,

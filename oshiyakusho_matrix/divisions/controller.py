@@ -13,14 +13,27 @@ from oshiyakusho_matrix.divisions.asking import ask_everything
 from oshiyakusho_matrix.divisions.domain import Allow, Audience
 from oshiyakusho_matrix.divisions.drift import describe
 from oshiyakusho_matrix.divisions.picture import Picture, take_picture
+from oshiyakusho_matrix.divisions.tables import title
 from oshiyakusho_matrix.homeserver.interface import StateEvent
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Priority, Settled, Work
-from oshiyakusho_matrix.reconcile.room_plan import Conflict, DesiredRoom, Observed, Present, Unknown, drifted, plan
+from oshiyakusho_matrix.reconcile.room_plan import (
+    Absent,
+    Action,
+    Conflict,
+    DesiredRoom,
+    Observed,
+    Present,
+    TakeOut,
+    Unknown,
+    drifted,
+    plan,
+    take_outs,
+)
 from oshiyakusho_matrix.reconcile.rooms import RoomKeeper
 from oshiyakusho_matrix.roster.domain import ManagedRoom
 from oshiyakusho_matrix.roster.service import Roster, note_room, room_key
-from oshiyakusho_matrix.roster.tables import current_among, drift, leaving_among
+from oshiyakusho_matrix.roster.tables import current_among, drift, leaving_among, removed_since
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 
@@ -41,16 +54,17 @@ class RoomController:
 
     async def reconcile(self, name: str) -> Settled:
         """Close the difference for one room."""
+        began = now()
         async with self._store.reading() as connection:
             picture = await take_picture(connection, server_name=self._server_name, bot=self._keeper.bot)
         row, desired = picture.rooms.get(name), desire(picture, name)
-        if row is None or desired is None:
+        if row is None or (desired is None and row.room_id is None):
             return Settled()
-        observed = await self._keeper.observe(desired, row.room_id)
+        observed = await self._observe(desired, row)
         if isinstance(observed, Unknown):
             raise Temporary(observed.reason)
         strangers = await find_strangers(self._store, row, observed, bot=self._keeper.bot)
-        actions = plan(desired, observed, bot=self._keeper.bot, strangers=strangers)
+        actions = self._plan(desired, observed, strangers)
         undone = drifted(actions)
         if undone:
             await self._note_drift(name, undone)
@@ -58,12 +72,27 @@ class RoomController:
         room_id = made or (observed.room_id if isinstance(observed, Present) else None)
         async with self._store.transaction() as tx:
             if room_id is not None and room_id != row.room_id:
-                await self._born(tx, picture, row, room_id)
+                await self._born(tx, picture, row, room_id, began=began)
+            if row.role:
+                await self._roster.invite_again(tx, [a.user_id for a in actions if isinstance(a, TakeOut)], row.role)
             await self._report_drift(tx, picture, row, observed)
         conflicts = [a.text for a in actions if isinstance(a, Conflict)]
         if conflicts:
             raise Permanent(conflicts[0].msgid.format(**conflicts[0].values))
         return Settled(look_again=picture.next_change(row.owner.removeprefix("space:")))
+
+    async def _observe(self, desired: DesiredRoom | None, row: ManagedRoom) -> Observed:
+        if desired is not None:
+            return await self._keeper.observe(desired, row.room_id)
+        return Absent() if row.room_id is None else await self._keeper.look(row.room_id)
+
+    def _plan(self, desired: DesiredRoom | None, observed: Observed, strangers: set[UserId]) -> Sequence[Action]:
+        """Plan a room; one that no kind wants any more is left as it is, but stays behind the gate."""
+        if desired is not None:
+            return plan(desired, observed, bot=self._keeper.bot, strangers=strangers)
+        if not isinstance(observed, Present):
+            return []
+        return list(take_outs(observed, strangers, knocks=False, bot=self._keeper.bot))
 
     async def _note_drift(self, name: str, undone: Sequence[StateEvent]) -> None:
         """Write down what is about to be undone, so that a crash in between does not hide who did it.
@@ -89,9 +118,14 @@ class RoomController:
                         )
                     )
 
-    async def _born(self, tx: Transaction, picture: Picture, row: ManagedRoom, room_id: RoomId) -> None:
+    async def _born(
+        self, tx: Transaction, picture: Picture, row: ManagedRoom, room_id: RoomId, *, began: datetime
+    ) -> None:
         """Record the id, and ask for everything that was waiting for it."""
         await note_room(tx, row.alias_localpart, room_id)
+        if await removed_since(tx.connection, began):
+            # They may have come in by the address before the register knew the room.
+            await self._work.ask(tx, room_key(row.alias_localpart), priority=Priority.GATE)
         slug = row.owner.removeprefix("space:")
         if row.key:
             above: str | None = slug
@@ -164,5 +198,4 @@ def _named(picture: Picture, row: ManagedRoom) -> str:
     found = picture.find(row.alias_localpart)
     if found is None:
         return row.alias_localpart
-    record, rule = found
-    return rule.name.ja.format(name=record.space.name.ja, purpose=record.space.purpose.ja)
+    return title(*found)

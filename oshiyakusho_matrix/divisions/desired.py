@@ -9,13 +9,12 @@ from typing import Any
 
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
 from oshiyakusho_matrix.divisions.domain import Allow, JoinRule, Kind, Lifecycle, Posting, RoomRule, Space
+from oshiyakusho_matrix.homeserver.creation import creator_is_listed
 from oshiyakusho_matrix.homeserver.interface import Content, StateEvent
 from oshiyakusho_matrix.reconcile.room_plan import DesiredRoom
 
 HEAD_POWER = 50
 STATE_POWER = 100
-#: From room version 12 on creators stand above all levels and must not be listed (MSC4289).
-CREATORS_RULE_FROM = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def locator_key(slug: str, rule: RoomRule) -> str:
 def power_levels(rule: RoomRule, *, staff: Iterable[UserId], bot: UserId, lifecycle: Lifecycle) -> Content:
     """Return the whole of ``m.room.power_levels``: only staff are listed, nobody but the bot changes state."""
     users: dict[str, int] = dict.fromkeys(sorted(staff), HEAD_POWER)
-    if int(rule.room_version) < CREATORS_RULE_FROM:
+    if creator_is_listed(rule.room_version):
         users[bot] = STATE_POWER
     posting = {Posting.ALL: 0, Posting.HEADS: HEAD_POWER, Posting.BOT: STATE_POWER}[rule.posting]
     if lifecycle is Lifecycle.ARCHIVED:

@@ -6,7 +6,7 @@ from oshiyakusho_matrix.core.clock import JST
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.domain import GROUP, Lifecycle, Names
 from oshiyakusho_matrix.divisions.picture import Picture
-from oshiyakusho_matrix.divisions.tables import SpaceRecord
+from oshiyakusho_matrix.divisions.tables import SpaceRecord, title
 
 
 def _in(names: Names, language: str) -> str:
@@ -31,9 +31,7 @@ def sheet(picture: Picture, record: SpaceRecord, language: str) -> Text:
     """Return what a member may know about one division: purpose, rooms with addresses, heads."""
     one = record.space
     rows = picture.register_of(one.slug)
-    names = {
-        rule.key: rule.name.ja.format(name=one.name.ja, purpose=one.purpose.ja) for rule in picture.rules(one.slug)
-    }
+    names = {rule.key: title(record, rule) for rule in picture.rules(one.slug)}
     lines = [
         say("{purpose}", purpose=_in(one.purpose, language)),
         *(

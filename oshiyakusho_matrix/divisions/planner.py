@@ -13,7 +13,7 @@ from oshiyakusho_matrix.divisions.controller import desire, find_strangers
 from oshiyakusho_matrix.divisions.domain import Declaration
 from oshiyakusho_matrix.divisions.merge import Merged, merge
 from oshiyakusho_matrix.divisions.picture import Picture, take_picture
-from oshiyakusho_matrix.divisions.tables import Mandate
+from oshiyakusho_matrix.divisions.tables import Mandate, title
 from oshiyakusho_matrix.reconcile.room_plan import Action, Unknown, plan
 from oshiyakusho_matrix.reconcile.rooms import RoomKeeper
 from oshiyakusho_matrix.store.unit_of_work import Store
@@ -73,14 +73,14 @@ class Planner:
         if found is None or desired is None:
             return None
         record, rule = found
-        title = rule.name.ja.format(name=record.space.name.ja, purpose=record.space.purpose.ja)
+        name = title(record, rule)
         known = None if row.room_id and row.room_id.startswith(UNMADE) else row.room_id
         observed = await self._keeper.observe(desired, known)
         if isinstance(observed, Unknown):
-            return RoomPlan(record.space.slug, localpart, title, (), observed.reason)
+            return RoomPlan(record.space.slug, localpart, name, (), observed.reason)
         strangers = await find_strangers(self._store, row, observed, bot=self._keeper.bot)
         actions = plan(desired, observed, bot=self._keeper.bot, strangers=strangers)
-        return RoomPlan(record.space.slug, localpart, title, actions)
+        return RoomPlan(record.space.slug, localpart, name, actions)
 
 
 def _as_if_applied(picture: Picture, merged: Merged) -> Picture:

@@ -17,7 +17,7 @@ from oshiyakusho_matrix.divisions.domain import DIVISION, GROUP, Declaration, Li
 from oshiyakusho_matrix.divisions.heads import Heads
 from oshiyakusho_matrix.divisions.merge import HeadChange, Merged, merge
 from oshiyakusho_matrix.divisions.picture import Picture, find_division, take_picture
-from oshiyakusho_matrix.divisions.tables import SpaceRecord, kind_to_json, space, space_kind, space_to_row
+from oshiyakusho_matrix.divisions.tables import SpaceRecord, kind_to_json, space, space_kind, space_to_row, title
 from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
 from oshiyakusho_matrix.roster.events import Happened, MemberRemoved
 from oshiyakusho_matrix.roster.service import register_rooms
@@ -56,6 +56,7 @@ class CityHall:
         for change in merged.heads:
             await self._change_head(tx, change, by=by)
         picture = await self.picture(tx)
+        _keep_addresses(picture)
         await register_rooms(tx, [room for slug in picture.records for room in picture.register_of(slug)])
         return merged, await ask_everything(tx, self._work, await self.picture(tx))
 
@@ -143,6 +144,21 @@ class CityHall:
             await tx.connection.execute(update(space).where(space.c.slug == record.space.slug).values(values))
 
 
+def _keep_addresses(picture: Picture) -> None:
+    """Refuse files that would move the hall or 事務局室: the gate and the secretariat hang on these two rooms."""
+    have = {room.role: room.alias_localpart for room in picture.rooms.values() if room.role}
+    for room in (room for slug in picture.records for room in picture.register_of(slug)):
+        if room.role in have and have[room.role] != room.alias_localpart:
+            raise Refused(
+                say(
+                    "The address #{old} would become #{new}. The hall and the secretariat's room keep theirs for life: "
+                    "put slug, alias and key back as they were in the files.",
+                    old=have[room.role],
+                    new=room.alias_localpart,
+                )
+            )
+
+
 def _check_group(picture: Picture, group: str) -> None:
     groups = [s for s, r in picture.records.items() if r.space.kind == GROUP and r.lifecycle is Lifecycle.ACTIVE]
     if group not in groups:
@@ -151,9 +167,8 @@ def _check_group(picture: Picture, group: str) -> None:
 
 def _check_sizes(picture: Picture, slug: str) -> None:
     """Refuse names and addresses that Matrix, or clients by convention, would not take from its rooms."""
-    one = picture.records[slug].space
     for rule in picture.rules(slug):
-        name = rule.name.ja.format(name=one.name.ja, purpose=one.purpose.ja)
+        name = title(picture.records[slug], rule)
         size = len(name.encode())
         if size > NAME_BYTES:
             raise Refused(

@@ -149,6 +149,11 @@ def _record(row: Row[Any]) -> SpaceRecord:
     return SpaceRecord(one, Lifecycle(row.lifecycle), declared)
 
 
+def title(record: SpaceRecord, rule: RoomRule) -> str:
+    """Return what a room is called: the Japanese name, as rooms show it."""
+    return rule.name.ja.format(name=record.space.name.ja, purpose=record.space.purpose.ja)
+
+
 async def spaces(connection: AsyncConnection) -> dict[str, SpaceRecord]:
     """Return every space on record, archived ones too, by slug."""
     rows = await connection.execute(select(space).order_by(space.c.position, space.c.slug))

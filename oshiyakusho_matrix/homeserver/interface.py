@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from oshiyakusho_matrix.core.errors import Permanent
+from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import EventId, RoomAlias, RoomId, UserId
 
 #: Content of an event: JSON as Python values.
@@ -20,6 +20,10 @@ Content = Mapping[str, Any]
 
 class Forbidden(Permanent):
     """The homeserver understood and refused (403): power, membership, a server ACL or an invite block."""
+
+
+class Unreachable(Temporary):
+    """No connection came about, so nothing was asked and nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)

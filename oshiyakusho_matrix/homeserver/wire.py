@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from aiohttp import ClientError
+from aiohttp import ClientConnectorError, ClientError
 from nio import AsyncClient, AsyncClientConfig
 
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.homeserver.errors import Answer, read_answer
+from oshiyakusho_matrix.homeserver.interface import Unreachable
 
 #: Where most calls stand.
 CLIENT_V3 = ("_matrix", "client", "v3")
@@ -58,6 +59,8 @@ class Wire:
                     answer = await response.read()
             except TimeoutError:
                 raise Temporary(f"{call}: the homeserver did not answer in time") from None
+            except ClientConnectorError:
+                raise Unreachable(f"{call}: the homeserver cannot be reached") from None
             except (ClientError, OSError) as error:
                 # The text of these errors may hold the whole address, with user ids in it: their kind is enough.
                 raise Temporary(f"{call}: no connection to the homeserver ({type(error).__name__})") from None

@@ -18,11 +18,11 @@ from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.core.worker import Batch, Job, Worker, backoff, frames
-from oshiyakusho_matrix.homeserver.interface import Messenger
+from oshiyakusho_matrix.homeserver.interface import Messenger, Unreachable
 from oshiyakusho_matrix.outbox.tables import SECRETARIAT, lanes, outbox_message
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
 from oshiyakusho_matrix.store.lanes import RowState
-from oshiyakusho_matrix.store.unit_of_work import Store
+from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 logger = structlog.get_logger(__name__)
 
@@ -78,6 +78,16 @@ class OutboxSender:
         """Return how many messages are pending and parked."""
         async with self._store.reading() as connection:
             return await lanes.counts(connection)
+
+    async def retry_parked(self, tx: Transaction) -> int:
+        """Send parked messages after all, at somebody's risk that one doubles; return how many."""
+        retried = await tx.connection.execute(
+            update(outbox_message)
+            .where(outbox_message.c.state == RowState.PARKED)
+            .values(state=RowState.PENDING, failures=0, first_attempt_at=None, due_at=self._now())
+        )
+        tx.after_commit(self.wake)
+        return retried.rowcount
 
     async def trim(self, before: datetime) -> int:
         """Forget messages that were sent ``before``; return how many."""
@@ -147,7 +157,9 @@ class OutboxSender:
                 room_id, row.event_type, row.content, transaction_id=row.transaction_id, sender=sender
             )
         except Temporary as error:
-            await self._postpone(row, error.reason, failures=row.failures, retry_after=error.retry_after)
+            # "Not now" and "nobody there" are known outcomes: nothing was sent.
+            unsent = error.retry_after is not None or isinstance(error, Unreachable)
+            await self._postpone(row, error, unsent=unsent, failures=row.failures)
             return False
         except Permanent as error:
             await self._park(row, error.reason)
@@ -155,7 +167,7 @@ class OutboxSender:
         except Exception as error:  # noqa: BLE001 - a bug must not silence the house: tried again, then parked
             logger.error("a message failed", message=row.id, at=frames(error))  # noqa: TRY400 - see frames
             if row.failures + 1 < MOST_FAILURES:
-                await self._postpone(row, type(error).__name__, failures=row.failures + 1)
+                await self._postpone(row, Temporary(type(error).__name__), failures=row.failures + 1)
                 return False
             await self._park(row, type(error).__name__)
             return True
@@ -167,24 +179,22 @@ class OutboxSender:
             await tx.connection.execute(
                 update(outbox_message)
                 .where(outbox_message.c.id == row.id, outbox_message.c.state == RowState.PENDING)
-                .values(state=RowState.SENT, event_id=event_id, sent_at=self._now(), last_error=None)
+                .values(state=RowState.SENT, event_id=event_id, sent_at=self._now(), last_error=None, content={})
             )
 
-    async def _postpone(
-        self, row: Row[Any], reason: str, *, failures: int, retry_after: timedelta | None = None
-    ) -> None:
+    async def _postpone(self, row: Row[Any], error: Temporary, *, failures: int, unsent: bool = False) -> None:
         values = {
             "attempts": row.attempts + 1,
             "failures": failures,
-            "due_at": self._now() + backoff(row.attempts + 1, retry_after),
-            "last_error": reason,
+            "due_at": self._now() + backoff(row.attempts + 1, error.retry_after),
+            "last_error": error.reason,
         }
-        if retry_after is not None:
-            # "Not now" is a known outcome: nothing was sent, so the day of the transaction id has not begun.
+        if unsent:
+            # The day of the transaction id has not begun.
             values["first_attempt_at"] = row.first_attempt_at
         async with self._store.transaction() as tx:
             await tx.connection.execute(update(outbox_message).where(outbox_message.c.id == row.id).values(values))
-        logger.info("a message waits", message=row.id, reason=reason, until=values["due_at"].isoformat())
+        logger.info("a message waits", message=row.id, reason=error.reason, until=values["due_at"].isoformat())
 
     async def _park(self, row: Row[Any], reason: str) -> None:
         logger.warning("a message is parked", message=row.id, reason=reason)

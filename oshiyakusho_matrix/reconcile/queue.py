@@ -154,12 +154,13 @@ class WorkQueue:
         """Forget a key that nobody is working on: what it was to look at is gone."""
         await tx.connection.execute(delete(work).where(_is(key), work.c.lease.is_(None)))
 
-    async def unpark(self, tx: Transaction, key: WorkKey) -> bool:
-        """Have a parked key tried again; False if it is not parked."""
-        found = await tx.connection.scalar(select(work.c.parked_at).where(_is(key)))
-        if found is not None:
+    async def retry_parked(self, tx: Transaction) -> list[WorkKey]:
+        """Have every parked key tried again; return them."""
+        parked = select(work.c.kind, work.c.name).where(work.c.parked_at.is_not(None))
+        keys = [WorkKey(row.kind, row.name) for row in await tx.connection.execute(parked)]
+        for key in keys:
             await self.ask(tx, key, priority=Priority.ASKED)
-        return found is not None
+        return keys
 
     async def parked(self) -> list[ParkedWork]:
         """Return the parked keys, the latest last."""

@@ -80,7 +80,7 @@ class Reports:
         if count <= PARKED_AT_MOST:
             text = say(
                 "This could not be done, and I have stopped trying: {what}. Reason: `{reason}`. "
-                "When the cause is mended, `!rooms apply` tries again.",
+                "When the cause is mended, `!retry` tries again.",
                 what=await self.describe(tx, key),
                 reason=reason,
             )

@@ -5,10 +5,10 @@ present and unknown are three answers: what could not be read is never created, 
 never touched.
 """
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from oshiyakusho_matrix.core.ids import EventId, RoomAlias, RoomId, UserId
+from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.homeserver.interface import Content, StateEvent
 
@@ -119,11 +119,14 @@ class PutState:
 
 @dataclass(frozen=True, slots=True)
 class TakeOut:
-    """Take out, uninvite or turn away somebody who does not belong here. ``undone`` is their membership."""
+    """Take out, uninvite or turn away somebody who does not belong here.
+
+    ``undone`` is their membership, unless it was the bot that invited them.
+    """
 
     room_id: RoomId
     user_id: UserId
-    undone: StateEvent
+    undone: StateEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,7 @@ def plan(
             return [foreign(desired.alias)]
         case Present():
             return [
-                *_take_outs(desired, observed, strangers),
+                *take_outs(observed, strangers, knocks=desired.knocks, bot=bot),
                 *_state_changes(desired, observed, bot),
                 *_unlinks(desired, observed, bot),
                 *_immutable(desired, observed),
@@ -173,11 +176,12 @@ def _undone(event: StateEvent | None, bot: UserId) -> StateEvent | None:
     return event if event is not None and event.sender != bot else None
 
 
-def _take_outs(desired: DesiredRoom, observed: Present, strangers: Set[UserId]) -> Iterator[Action]:
+def take_outs(observed: Present, strangers: Set[UserId], *, knocks: bool, bot: UserId) -> Iterator[TakeOut]:
+    """Yield who has to leave. With ``knocks``, whoever waits at the door may wait."""
     for user_id, event in observed.inside().items():
-        waiting = desired.knocks and event.content.get("membership") == "knock"
+        waiting = knocks and event.content.get("membership") == "knock"
         if user_id in strangers and not waiting:
-            yield TakeOut(observed.room_id, user_id, event)
+            yield TakeOut(observed.room_id, user_id, _undone(event, bot))
 
 
 def _state_changes(desired: DesiredRoom, observed: Present, bot: UserId) -> Iterator[Action]:
@@ -214,11 +218,6 @@ def _immutable(desired: DesiredRoom, observed: Present) -> Iterator[Action]:
         )
 
 
-def drifted(actions: list[Action]) -> list[StateEvent]:
+def drifted(actions: Sequence[Action]) -> list[StateEvent]:
     """Return the events of others that these actions undo."""
     return [a.undone for a in actions if isinstance(a, PutState | TakeOut) and a.undone is not None]
-
-
-def event_ids(events: list[StateEvent]) -> list[EventId]:
-    """Return their ids."""
-    return [e.event_id for e in events]

@@ -1,18 +1,17 @@
 """Looks at one room and carries out a plan on it. Used by every controller that keeps a room, and by ``rooms plan``."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from oshiyakusho_matrix.core.clock import now as clock_now
-from oshiyakusho_matrix.core.errors import Permanent, Temporary
+from oshiyakusho_matrix.core.errors import CityHallError, Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
 from oshiyakusho_matrix.homeserver.interface import Forbidden, NewRoom, RoomReader, RoomWriter, StateEvent
 from oshiyakusho_matrix.reconcile.room_plan import (
     LOCATOR,
     Absent,
     Action,
-    Conflict,
     CreateRoom,
     DesiredRoom,
     Foreign,
@@ -63,6 +62,15 @@ class RoomKeeper:
         except Temporary as error:
             return Unknown(error.reason)
 
+    async def look(self, room_id: RoomId) -> Observed:
+        """Look at a room by its id alone, as at one that is wanted no more: ``Absent`` if the bot is not in it."""
+        try:
+            return Present(room_id, tuple(await self._rooms.room_state(room_id)))
+        except Forbidden:
+            return Absent()
+        except Temporary as error:
+            return Unknown(error.reason)
+
     async def _recognise(self, desired: DesiredRoom, room_id: RoomId, *, recorded: bool) -> Observed:
         """Tell a room of ours, found by its alias, from somebody else's, and from one that was never finished."""
         try:
@@ -84,21 +92,34 @@ class RoomKeeper:
         return HalfMade(room_id)
 
     async def act(self, actions: Iterable[Action]) -> RoomId | None:
-        """Carry out a plan; return the id of the room if one was made. Raises what the homeserver raises."""
+        """Carry out a plan; return the id of the room if one was made.
+
+        What mends a room does not hang together, so one part that fails keeps no other from being done; then the
+        failure that may pass by itself is raised, else the first.
+        """
         made: RoomId | None = None
+        failures: list[CityHallError] = []
         for action in actions:
             match action:
-                case CreateRoom(desired):
-                    made = await self._rooms.create_room(new_room(desired))
-                case PutState(room_id, event):
-                    await self._rooms.send_state(room_id, event.type, event.state_key, event.content)
-                case TakeOut(room_id, user_id):
-                    await self._rooms.kick(room_id, user_id, OUTSIDE)
                 case ReleaseAlias(alias):
                     await self._release(alias)
-                case Conflict():
-                    pass
+                case CreateRoom(desired):
+                    made = await self._rooms.create_room(new_room(desired))
+                case _:
+                    try:
+                        await self._mend(action)
+                    except CityHallError as error:
+                        failures.append(error)
+        if failures:
+            raise worst(failures)
         return made
+
+    async def _mend(self, action: Action) -> None:
+        match action:
+            case PutState(room_id, event):
+                await self._rooms.send_state(room_id, event.type, event.state_key, event.content)
+            case TakeOut(room_id, user_id):
+                await self._rooms.kick(room_id, user_id, OUTSIDE)
 
     async def _release(self, alias: RoomAlias) -> None:
         try:
@@ -106,6 +127,11 @@ class RoomKeeper:
         except Forbidden:
             raise Permanent(f"the address {alias} leads to a room that this city hall did not make") from None
         self._seen_half_made.pop(alias, None)
+
+
+def worst(failures: Sequence[CityHallError]) -> CityHallError:
+    """Prefer what may get better by itself: the whole key is then tried again."""
+    return next((f for f in failures if isinstance(f, Temporary)), failures[0])
 
 
 def new_room(desired: DesiredRoom) -> NewRoom:

@@ -52,10 +52,7 @@ def member_commands(roster: Roster) -> tuple[Command[Any], ...]:
             await roster.leave_secretariat(call.tx, user, by=by)
             text = say("{user} is of the secretariat no more.", user=user)
         else:
-            member = await find_member(call.tx.connection, user)
-            if member is None or not member.current:
-                raise Refused(say("{user} is not a member. Admit them first: `!member admit {user}`", user=user))
-            await roster.admit(call.tx, user, by=by, secretariat=True)
+            await roster.join_secretariat(call.tx, user, by=by)
             text = say("{user} is of the secretariat now.", user=user)
         return Answer(text, after=[member_key(user)], target=user)
 

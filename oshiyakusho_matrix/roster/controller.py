@@ -3,12 +3,12 @@
 import asyncio
 from typing import Protocol
 
-from oshiyakusho_matrix.core.errors import CityHallError, Temporary
+from oshiyakusho_matrix.core.errors import CityHallError
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.homeserver.interface import Content, RoomReader
 from oshiyakusho_matrix.reconcile.interface import Settled
-from oshiyakusho_matrix.reconcile.rooms import OUTSIDE
+from oshiyakusho_matrix.reconcile.rooms import OUTSIDE, worst
 from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, decide_invite
 from oshiyakusho_matrix.roster.service import Roster
 from oshiyakusho_matrix.roster.tables import find_member, managed_rooms
@@ -55,7 +55,7 @@ class MemberController:
     async def _let_in(self, member: Member, rooms: list[Made]) -> list[Text]:
         places: dict[str, HallState] = {"hall": member.hall, "office": member.office}
         said: list[Text] = []
-        failures: list[BaseException] = []
+        failures: list[CityHallError] = []
         for room, room_id in rooms:
             try:
                 if room.role == "hall" or (room.role == "office" and member.secretariat):
@@ -63,13 +63,14 @@ class MemberController:
                     said.append(text)
                 elif room.role == "office":
                     await self._remove_from((room, room_id), member.user_id)
+                    places["office"] = HallState.LEFT
             except CityHallError as error:
                 # As when 事務局室 takes nobody from another homeserver: that keeps nobody out of the hall.
                 failures.append(error)
         async with self._store.transaction() as tx:
             await self._roster.note_place(tx, member, hall=places["hall"], office=places["office"])
         if failures:
-            raise _worst(failures)
+            raise worst(failures)
         return said
 
     async def _invite(
@@ -91,16 +92,25 @@ class MemberController:
     async def _take_out(self, user_id: UserId, rooms: list[Made]) -> Text:
         # The hall first: from then on no restricted room lets them in again.
         hall = [r for r in rooms if r[0].role == "hall"]
-        for room in hall:
-            await self._remove_from(room, user_id)
         others = [r for r in rooms if r[0].role != "hall"]
-        results = await asyncio.gather(*(self._remove_from(r, user_id) for r in others), return_exceptions=True)
-        failures = [r for r in results if isinstance(r, BaseException)]
+        failures = [
+            failure
+            for each in (hall, others)
+            for failure in await asyncio.gather(*(self._try_to_remove(room, user_id) for room in each))
+            if failure is not None
+        ]
         if failures:
             # One broken room never keeps somebody in the others; now say so, and try again if that may help.
-            raise next((f for f in failures if not isinstance(f, CityHallError)), _worst(failures))
+            raise worst(failures)
         # Out of how many rooms is not said: after a restart nobody knows how many it was in all.
         return say("{user} was taken out of every room and is in none any more.", user=user_id)
+
+    async def _try_to_remove(self, made: Made, user_id: UserId) -> CityHallError | None:
+        try:
+            await self._remove_from(made, user_id)
+        except CityHallError as error:
+            return error
+        return None
 
     async def _remove_from(self, made: Made, user_id: UserId) -> None:
         room, room_id = made
@@ -111,8 +121,3 @@ class MemberController:
     async def _membership(self, room_id: RoomId, user_id: UserId) -> str | None:
         content: Content | None = await self._doors.state_content(room_id, "m.room.member", user_id)
         return None if content is None else str(content.get("membership"))
-
-
-def _worst(failures: list[BaseException]) -> BaseException:
-    """Prefer what may get better by itself: the whole key is then tried again."""
-    return next((f for f in failures if isinstance(f, Temporary)), failures[0])

@@ -23,7 +23,15 @@ class MemberRemoved:
     secretariat: bool
 
 
-Happened = MemberAdmitted | MemberRemoved
+@dataclass(frozen=True, slots=True)
+class SecretariatChanged:
+    """A member joined the secretariat or left it; they stay a member."""
+
+    user_id: UserId
+    secretariat: bool = True
+
+
+Happened = SecretariatChanged | MemberAdmitted | MemberRemoved
 Subscriber = Callable[[Transaction, Happened], Awaitable[None]]
 
 

@@ -1,6 +1,6 @@
 """Use cases of the roster: admit, remove. Each changes records and queues the keys that make the homeserver agree."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from sqlalchemy import insert, update
@@ -11,8 +11,8 @@ from oshiyakusho_matrix.core.ids import RoomId, UserId, server_of
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.reconcile.interface import Priority, Work, WorkKey
 from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, Standing
-from oshiyakusho_matrix.roster.events import Announcer, MemberAdmitted, MemberRemoved
-from oshiyakusho_matrix.roster.tables import find_member, managed_room, managed_rooms, member, members
+from oshiyakusho_matrix.roster.events import Announcer, MemberAdmitted, MemberRemoved, SecretariatChanged
+from oshiyakusho_matrix.roster.tables import current_among, find_member, managed_room, managed_rooms, member, members
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 
@@ -38,22 +38,16 @@ class Roster:
         """Open the gate to somebody. Admitting a member again invites them again; it never takes a role away."""
         if user_id == self._bot:
             raise Refused(say("That is my own account; I am here already."))
-        if secretariat and server_of(user_id) != server_of(self._bot):
-            raise Refused(
-                say(
-                    "{user} has an account of another server, and the secretariat's room stays on this one. "
-                    "The secretariat needs accounts of {server}.",
-                    user=user_id,
-                    server=server_of(self._bot),
-                )
-            )
+        if secretariat:
+            self._require_local(user_id)
         before = await find_member(tx.connection, user_id)
+        office = secretariat or (before is not None and before.current and before.secretariat)
         after = Member(
             user_id=user_id,
             standing=Standing.ADMITTED,
-            secretariat=secretariat or (before is not None and before.current and before.secretariat),
+            secretariat=office,
             hall=HallState.PENDING,
-            office=HallState.PENDING,
+            office=HallState.PENDING if office else HallState.LEFT,
             changed_at=now(),
             changed_by=by,
         )
@@ -81,6 +75,26 @@ class Roster:
         await self._announcer.announce(tx, MemberRemoved(user_id, before.secretariat))
         await self._work.ask(tx, member_key(user_id), priority=Priority.GATE)
 
+    def _require_local(self, user_id: UserId) -> None:
+        if server_of(user_id) != server_of(self._bot):
+            raise Refused(
+                say(
+                    "{user} has an account of another server, and the secretariat's room stays on this one. "
+                    "The secretariat needs accounts of {server}.",
+                    user=user_id,
+                    server=server_of(self._bot),
+                )
+            )
+
+    async def join_secretariat(self, tx: Transaction, user_id: UserId, *, by: UserId) -> None:
+        """Make a member part of the secretariat; their place in the hall stays as it is. Refused for all others."""
+        before = await find_member(tx.connection, user_id)
+        if before is None or not before.current:
+            raise Refused(say("{user} is not a member. Admit them first: `!member admit {user}`", user=user_id))
+        self._require_local(user_id)
+        after = replace(before, secretariat=True, office=HallState.PENDING, changed_at=now(), changed_by=by)
+        await self._change_secretariat(tx, before, after)
+
     async def leave_secretariat(self, tx: Transaction, user_id: UserId, *, by: UserId) -> None:
         """End somebody's part in the secretariat; they stay a member. Refused for the last secretary."""
         before = await find_member(tx.connection, user_id)
@@ -88,10 +102,12 @@ class Roster:
             raise Refused(say("{user} is not of the secretariat.", user=user_id))
         await self._keep_one_secretary(tx, before)
         after = replace(before, secretariat=False, office=HallState.PENDING, changed_at=now(), changed_by=by)
+        await self._change_secretariat(tx, before, after)
+
+    async def _change_secretariat(self, tx: Transaction, before: Member, after: Member) -> None:
         await self._save(tx, before, after)
-        # Announced as a secretary's admission: whoever keeps power levels true to the secretariat looks again.
-        await self._announcer.announce(tx, MemberAdmitted(user_id, secretariat=True))
-        await self._work.ask(tx, member_key(user_id), priority=Priority.GATE)
+        await self._announcer.announce(tx, SecretariatChanged(after.user_id))
+        await self._work.ask(tx, member_key(after.user_id), priority=Priority.GATE)
 
     async def _keep_one_secretary(self, tx: Transaction, leaving: Member) -> None:
         others = [m for m in await members(tx.connection, secretariat=True) if m.user_id != leaving.user_id]
@@ -119,6 +135,19 @@ class Roster:
         )
         for each in await members(tx.connection):
             await self._work.ask(tx, member_key(each.user_id))
+
+    async def invite_again(self, tx: Transaction, users: Iterable[UserId], role: str) -> None:
+        """Have those among ``users`` who belong into the ``hall`` or the ``office`` invited anew.
+
+        They were taken out by a look at the records from before they were admitted.
+        """
+        column = member.c.hall if role == "hall" else member.c.office
+        for each in (await current_among(tx.connection, users)).values():
+            if role == "hall" or each.secretariat:
+                await tx.connection.execute(
+                    update(member).where(member.c.user_id == each.user_id).values({column: HallState.PENDING})
+                )
+                await self._work.ask(tx, member_key(each.user_id), priority=Priority.GATE)
 
     async def note_place(self, tx: Transaction, seen: Member, *, hall: HallState, office: HallState) -> None:
         """Keep where a member was last seen, unless their record was changed since it was read as ``seen``."""

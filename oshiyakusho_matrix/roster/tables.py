@@ -1,9 +1,10 @@
 """Tables of the roster and the mapping of their rows. Names are for ever."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Index, Row, String, Table, select
+from sqlalchemy import Boolean, Column, Index, Row, String, Table, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.core.ids import RoomId, UserId
@@ -93,9 +94,15 @@ async def current_among(connection: AsyncConnection, users: Iterable[str]) -> di
 
 
 async def leaving_among(connection: AsyncConnection, users: Iterable[str]) -> set[UserId]:
-    """Return those of ``users`` who were removed and are still to be taken out: that they are inside is no news."""
-    removed = (member.c.standing == Standing.REMOVED, member.c.hall == HallState.PENDING)
-    found = await connection.execute(select(member.c.user_id).where(member.c.user_id.in_(list(users)), *removed))
+    """Return those of ``users`` who are still to be taken out by our own doing: that they are inside is no news.
+
+    They were removed, or have left the secretariat.
+    """
+    removed = and_(member.c.standing == Standing.REMOVED, member.c.hall == HallState.PENDING)
+    released = and_(~member.c.secretariat, member.c.office == HallState.PENDING)
+    found = await connection.execute(
+        select(member.c.user_id).where(member.c.user_id.in_(list(users)), or_(removed, released))
+    )
     return {UserId(user_id) for user_id in found.scalars()}
 
 
@@ -122,3 +129,10 @@ async def room_in_role(connection: AsyncConnection, role: str) -> ManagedRoom | 
     """Return the room that is the ``hall`` or the ``office``."""
     row = (await connection.execute(select(managed_room).where(managed_room.c.role == role))).one_or_none()
     return _managed_room(row) if row else None
+
+
+async def removed_since(connection: AsyncConnection, moment: datetime) -> bool:
+    """Tell whether anybody was removed since a moment."""
+    gone = (member.c.changed_at >= moment, member.c.standing == Standing.REMOVED)
+    query = select(member.c.user_id).where(*gone).limit(1)
+    return await connection.scalar(query) is not None

@@ -210,8 +210,8 @@ async def test_what_keeps_failing_is_parked_with_its_reason_and_the_room_goes_on
 
     setattr(book, where, lambda _event: None)
     async with handling(inbox := inbox_of(store, book, clock=clock)):
-        assert await inbox.retry_parked(row.reference)
-        assert not await inbox.retry_parked("NOSUCH22")
+        async with store.transaction() as tx:
+            assert await inbox.retry_parked(tx) == 1
         await settled(inbox)
     assert book.entries == ["$a", "$b", "$bad"]
 

@@ -99,7 +99,7 @@ class Rules(Access):
     """What one room, or the space itself, says beyond its kind."""
 
     posting: Annotated[Posting, Field(strict=False)] = Field(
-        Posting.ALL, description="Who may write: all, heads (and the secretariat), bot. Reactions are open to all."
+        Posting.ALL, description="Who may write: all, heads (in the hall: secretaries), bot. Reactions are open to all."
     )
     suggested: bool = Field(False, description="Whether clients recommend it in the lobby of its space.")
     powers: Powers = Field({}, description="Deviations only: the power level (0-100) that an event type needs.")
