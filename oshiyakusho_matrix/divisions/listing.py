@@ -41,10 +41,10 @@ def sheet(picture: Picture, record: SpaceRecord, language: str) -> Text:
         *(_head(mandate.user_id, mandate.until)
           for mandate in picture.mandates.get(one.slug, ())),
     ]  # fmt: skip
-    title = say("**{name}** (`{slug}`)", name=_in(one.name, language), slug=one.slug)
+    heading = say("**{name}** (`{slug}`)", name=_in(one.name, language), slug=one.slug)
     if record.lifecycle is Lifecycle.ARCHIVED:
-        title = say("{title}: archived", title=title)
-    return say("{title}", *lines, title=title)
+        heading = say("{title}: archived", title=heading)
+    return say("{title}", *lines, title=heading)
 
 
 def _head(user: str, until: datetime | None) -> Text:

@@ -13,7 +13,7 @@ from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId
 from oshiyakusho_matrix.core.text import say
-from oshiyakusho_matrix.homeserver.interface import Content, Forbidden
+from oshiyakusho_matrix.homeserver.interface import Content, Forbidden, Unreachable
 from oshiyakusho_matrix.outbox.interface import Outbox, ReplyTo
 from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.outbox.sender import MOST_FAILURES, OutboxSender
@@ -333,6 +333,20 @@ async def test_what_was_never_tried_goes_out_however_old_it_is(house: House) -> 
     house.clock.ahead = timedelta(days=30)
     await house.send_all()
     assert house.rooms.bodies("!a") == ["late"]
+
+
+async def test_an_outage_of_days_parks_nothing_because_nothing_was_sent(house: House) -> None:
+    def nobody_there(_room: RoomId, _content: Content) -> None:
+        raise Unreachable("the homeserver cannot be reached")
+
+    house.rooms.refuse = nobody_there
+    await house.post("!a", "late")
+    await house.send_all()
+    house.rooms.refuse = lambda _room, _content: None
+    house.clock.ahead = timedelta(days=3)
+    await house.send_all()
+    assert house.rooms.bodies("!a") == ["late"]
+    assert await house.states() == ["sent"]
 
 
 async def test_sent_messages_are_trimmed(house: House) -> None:
