@@ -16,7 +16,7 @@ from typing import Any, Never
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.text import visible
-from oshiyakusho_matrix.homeserver.interface import Forbidden
+from oshiyakusho_matrix.homeserver.interface import AliasTaken, Forbidden
 
 _USER_ID = re.compile(r"@[^\s@:'\"]+:[^\s'\",)]+")
 _LONGEST_WAIT = timedelta(days=1)
@@ -75,6 +75,8 @@ class Answer:
             raise Temporary(f"{reason}: something in between answered in its place", self.retry_after)
         if self.status == 403:
             raise Forbidden(reason)
+        if self.errcode == "M_ROOM_IN_USE":
+            raise AliasTaken(reason)
         raise Permanent(reason)
 
     def text(self, key: str) -> str:

@@ -16,7 +16,7 @@ from oshiyakusho_matrix.core.ids import EventId, RoomAlias, RoomId, UserId, serv
 from oshiyakusho_matrix.homeserver.creation import creation_body, creator_is_listed
 from oshiyakusho_matrix.homeserver.fake_room import Event, FakeRoom
 from oshiyakusho_matrix.homeserver.fake_rules import why_not
-from oshiyakusho_matrix.homeserver.interface import Content, Forbidden, NewRoom
+from oshiyakusho_matrix.homeserver.interface import AliasTaken, Content, Forbidden, NewRoom
 
 KNOWN_VERSIONS = tuple(str(version) for version in range(1, 13))
 
@@ -129,7 +129,7 @@ class FakeWorld:
             return None
         alias = RoomAlias(f"#{localpart}:{self.server_name}")
         if alias in self.aliases:
-            raise Permanent("create_room: the homeserver answered 400 M_ROOM_IN_USE (Room alias already taken)")
+            raise AliasTaken("create_room: the homeserver answered 400 M_ROOM_IN_USE (Room alias already taken)")
         return alias
 
     def _room_id(self, version: str) -> RoomId:

@@ -22,6 +22,10 @@ class Forbidden(Permanent):
     """The homeserver understood and refused (403): power, membership, a server ACL or an invite block."""
 
 
+class AliasTaken(Permanent):
+    """The address of a room to be made leads to another one already (M_ROOM_IN_USE)."""
+
+
 class Unreachable(Temporary):
     """No connection came about, so nothing was asked and nothing was done."""
 
@@ -72,7 +76,7 @@ class RoomWriter(Protocol):
     """Changes rooms, as the bot."""
 
     async def create_room(self, room: NewRoom) -> RoomId:
-        """Create a room. ``Permanent`` if its alias is taken (M_ROOM_IN_USE)."""
+        """Create a room. ``AliasTaken`` if its address leads to another one."""
 
     async def send_state(self, room_id: RoomId, event_type: str, state_key: str, content: Content) -> EventId:
         """Replace one piece of state by the whole of ``content``."""

@@ -7,7 +7,7 @@ from typing import Protocol
 from oshiyakusho_matrix.core.clock import now as clock_now
 from oshiyakusho_matrix.core.errors import CityHallError, Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
-from oshiyakusho_matrix.homeserver.interface import Forbidden, NewRoom, RoomReader, RoomWriter, StateEvent
+from oshiyakusho_matrix.homeserver.interface import AliasTaken, Forbidden, NewRoom, RoomReader, RoomWriter, StateEvent
 from oshiyakusho_matrix.reconcile.room_plan import (
     LOCATOR,
     Absent,
@@ -104,7 +104,7 @@ class RoomKeeper:
                 case ReleaseAlias(alias):
                     await self._release(alias)
                 case CreateRoom(desired):
-                    made = await self._rooms.create_room(new_room(desired))
+                    made = await self._create(desired)
                 case _:
                     try:
                         await self._mend(action)
@@ -120,6 +120,13 @@ class RoomKeeper:
                 await self._rooms.send_state(room_id, event.type, event.state_key, event.content)
             case TakeOut(room_id, user_id):
                 await self._rooms.kick(room_id, user_id, OUTSIDE)
+
+    async def _create(self, desired: DesiredRoom) -> RoomId:
+        try:
+            return await self._rooms.create_room(new_room(desired))
+        except AliasTaken:
+            # A createRoom whose answer got lost may have come to its end since we looked: look again, it may be ours.
+            raise Temporary(f"the address {desired.alias} was given since it was looked at") from None
 
     async def _release(self, alias: RoomAlias) -> None:
         try:

@@ -4,7 +4,7 @@ import pytest
 
 from oshiyakusho_matrix.core.errors import Permanent
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId
-from oshiyakusho_matrix.homeserver.interface import Forbidden, NewRoom, StateEvent
+from oshiyakusho_matrix.homeserver.interface import AliasTaken, Forbidden, NewRoom, StateEvent
 from tests.homeserver.stages import BOT_NAME, Stage, join_rule, localpart, refused
 
 TEXT = {"msgtype": "m.text", "body": "こんにちは"}
@@ -68,7 +68,7 @@ async def test_a_room_without_a_join_rule_is_by_invite(stage: Stage) -> None:
 async def test_an_alias_is_given_once(stage: Stage) -> None:
     alias = stage.new_alias()
     first = await stage.create(alias_localpart=localpart(alias))
-    with pytest.raises(Permanent, match="M_ROOM_IN_USE") as caught:
+    with pytest.raises(AliasTaken, match="M_ROOM_IN_USE") as caught:
         await stage.create(alias_localpart=localpart(alias))
     assert not isinstance(caught.value, Forbidden)
     assert await stage.homeserver.resolve_alias(alias) == first

@@ -361,3 +361,13 @@ async def test_an_address_that_somebody_else_gave_is_never_taken() -> None:
     with pytest.raises(Permanent, match="did not make"):
         await keeper.act(plan(DESIRED, observed, bot=BOT))
     assert await stage.hs.resolve_alias(DESIRED.alias) == theirs
+
+
+async def test_a_room_that_came_to_be_since_it_was_looked_at_is_looked_at_again() -> None:
+    stage = Stage(DESIRED)
+    planned = plan(DESIRED, await stage.look(), bot=BOT)
+    room_id = await stage.create()
+    with pytest.raises(Temporary, match="since it was looked at"):
+        await stage.keeper.act(planned)
+    assert plan(DESIRED, await stage.look(), bot=BOT) == []
+    assert await stage.hs.resolve_alias(DESIRED.alias) == room_id
