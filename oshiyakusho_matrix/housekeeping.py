@@ -7,9 +7,12 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from sqlalchemy import delete
+
 from oshiyakusho_matrix.commands.confirmation import expire
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.reconcile.interface import Settled, WorkKey
+from oshiyakusho_matrix.roster.tables import drift
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 EVERY_DAY = WorkKey("housekeeping", "daily")
@@ -48,5 +51,6 @@ class Housekeeper:
             await each.trim(present - KEPT)
         async with self._store.transaction() as tx:
             await expire(tx, present)
+            await tx.connection.execute(delete(drift).where(drift.c.reported_at < present - KEPT))
             await self._look_at_everything(tx)
         return Settled(look_again=present + _DAY)

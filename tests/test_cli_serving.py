@@ -2,11 +2,12 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +93,13 @@ def applied(place: Place) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def audited(place: Place) -> list[tuple[str, ...]]:
+    """Return who did what, from the audit table."""
+    (database,) = place.directory.rglob("oshiyakusho.sqlite3")
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute("SELECT actor, command, outcome FROM audit ORDER BY id").fetchall()
+
+
 def figure(place: Place, name: str) -> float:
     with urllib.request.urlopen(f"{place.url}/metrics", timeout=10) as answer:  # noqa: S310 - our own URL
         text = answer.read().decode()
@@ -104,6 +112,7 @@ def test_the_city_hall_is_planned_applied_and_then_as_declared_without_a_serve(p
     assert (after.returncode, len(after.stdout.splitlines())) == (0, 1), after.stdout
     again = run("rooms", "apply", "--config", place.config, "--json")
     assert json.loads(again.stdout) == {"complete": True, "rooms": ROOMS, "failed": []}
+    assert audited(place)[-2:] == [("command line", "rooms apply", "done")] * 2
 
 
 def test_plan_tells_by_its_exit_code_and_as_json_whether_there_is_something_to_do(place: Place) -> None:

@@ -131,7 +131,7 @@ def describe(member: Member) -> Text:
             "{user} is no member: removed on {since} by {by}.", user=member.user_id, since=since, by=member.changed_by
         )
     text = say(
-        "{user} is a member, admitted on {since} by {by}. In the city hall: {hall}.",
+        "{user} is a member (record as changed on {since} by {by}). In the city hall: {hall}.",
         user=member.user_id,
         since=since,
         by=member.changed_by,
