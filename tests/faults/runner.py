@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,6 +32,8 @@ from tests.faults.remote import SCHEME, RemoteHomeserver
 from tests.support.installations import Installation
 
 DATABASE, STEPS, OUTPUT = "city.db", "steps.log", "output.log"
+#: Stops listening to the homeserver.
+Deaf = Callable[[], Awaitable[None]]
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["__main__", "tests.faults.runner"])
 
@@ -116,7 +118,7 @@ async def _live(order: Order, line: Connection) -> None:
 
     loop.add_reader(line.fileno(), finish)
     points = Points(order.kill_at if order.from_start else None, order.directory / STEPS)
-    async with _composed(order, points) as app:
+    async with _composed(order, points) as (app, deaf):
         async with app.working():
             await app.open()
             await app.announce()
@@ -127,11 +129,15 @@ async def _live(order: Order, line: Connection) -> None:
                     line.send("at rest")
                 await enough.wait()
             await _quiet(app)
+            # What came in until now is handled, too: nothing may lie in the inbox only because the end was near.
+            await deaf()
+            await _quiet(app)
         points.reach("at the end")
 
 
 @asynccontextmanager
-async def _composed(order: Order, points: Points) -> AsyncIterator[CityHallApp]:
+async def _composed(order: Order, points: Points) -> AsyncIterator[tuple[CityHallApp, Deaf]]:
+    """Build the house; also return how to stop listening to the homeserver."""
     one = order.installation
     engine = create_engine(f"sqlite+aiosqlite:///{order.directory / DATABASE}")
     # What the page cache holds survives a kill; waiting for the disk guards against loss of power, which is not tested.
@@ -160,7 +166,7 @@ async def _composed(order: Order, points: Points) -> AsyncIterator[CityHallApp]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", one.port).start()
     try:
-        yield app
+        yield app, runner.cleanup
     finally:
         await runner.cleanup()
         await homeserver.close()
