@@ -6,6 +6,7 @@ notice with a link to an unencrypted one, which the bot opens. Invites into othe
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Row, insert, select, update
@@ -22,6 +23,9 @@ from oshiyakusho_matrix.reconcile.interface import Priority, Settled, Work, Work
 from oshiyakusho_matrix.reconcile.room_plan import DesiredRoom, Foreign, Present, Unknown, plan
 from oshiyakusho_matrix.reconcile.rooms import RoomKeeper, Rooms
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+
+#: How long after an invite a refusal to join may pass by itself.
+_SETTLING = timedelta(seconds=30)
 
 
 def chat_key(reference: str) -> WorkKey:
@@ -131,19 +135,24 @@ class ChatController:
             await self._rooms.leave(RoomId(row.room_id))
         await self._move(row, "left")
 
-    async def _enter(self, row: Row[Any]) -> None:
+    async def _join(self, row: Row[Any]) -> bool:
+        """Join; False if the invite does not stand (any more). Over federation a fresh one may be refused at first."""
         try:
             await self._rooms.join(RoomId(row.room_id))
         except Forbidden:
-            await self._move(row, "left")  # the invite was withdrawn meanwhile
+            if now() - row.since < _SETTLING:
+                raise Temporary("joining a direct chat was refused; the invite may not have arrived yet") from None
+            await self._move(row, "left")
+            return False
+        return True
+
+    async def _enter(self, row: Row[Any]) -> None:
+        if not await self._join(row):
             return
         await self._move(row, "open", say("Hello. Write `help` to see what I can do."))
 
     async def _lead_on(self, row: Row[Any]) -> None:
-        try:
-            await self._rooms.join(RoomId(row.room_id))
-        except Forbidden:
-            await self._move(row, "left")
+        if not await self._join(row):
             return
         alias = await self._open_beside(UserId(row.user_id))
         text = say(
