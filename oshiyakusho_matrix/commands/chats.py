@@ -58,7 +58,13 @@ class ChatWatch:
                 reference = await self._note_invite(tx, event)
             elif row is not None:
                 reference = row.reference
-                changes = {"state": "invited"} if invited else {"state": "leaving"} if left else {"encrypted": True}
+                changes = (
+                    {"state": "invited", "since": now()}
+                    if invited
+                    else {"state": "leaving"}
+                    if left
+                    else {"encrypted": True}
+                )
                 await tx.connection.execute(
                     update(direct_chat).where(direct_chat.c.reference == reference).values(changes)
                 )

@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from oshiyakusho_matrix.core.errors import Temporary
 from oshiyakusho_matrix.core.ids import RoomId, UserId
-from oshiyakusho_matrix.homeserver.interface import NewRoom, StateEvent
+from oshiyakusho_matrix.homeserver.interface import Forbidden, NewRoom, StateEvent
 from tests.divisions.little_town import write_town
 from tests.support.fake_city import FakeCity, fake_city, someone
 
@@ -127,3 +127,9 @@ async def test_an_invite_that_was_withdrawn_meanwhile_is_forgotten(city: FakeCit
     await city.settle()
     assert city.hs.room(room_id).membership(city.hs.bot) == "leave"
     assert await city.parked() == []
+
+
+async def test_a_join_that_is_refused_at_first_as_over_federation_is_tried_again(city: FakeCity) -> None:
+    city.hs.fail_next("join", Forbidden("the invite has not arrived yet"))
+    room = await chat(city, someone("toku", "elsewhere.example"))
+    assert "ヘルプ" in city.heard(room)
