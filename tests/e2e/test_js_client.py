@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from tests.e2e.city import DIVISIONS, City
 from tests.e2e.conftest import Person
 from tests.e2e.talk import enter
+from tests.e2e.waiting import eventually
 from tests.support.users import PASSWORD
 
 HERE = Path(__file__).parent / "js"
@@ -47,13 +49,22 @@ async def test_a_member_with_matrix_js_sdk_walks_the_lobby_enters_writes_and_rea
     room = (await enter(city, reader, "cityhall-annai"))[0]
     async with city.app.store.transaction() as tx:
         await city.app.roster.admit(tx, visitor.user_id, by=city.bot)
+    hall = await city.room("cityhall")
+
+    async def known() -> None:
+        async def joined() -> bool | None:
+            return await city.membership(hall, visitor.user_id) == "join" or None
+
+        await eventually(joined, reader, what="the join known on the hub")
+
     seen = await visit(
         sdk,
+        known,
         role="member",
         homeserver=homeserver.url,
         user=visitor.user_id,
         password=PASSWORD,
-        hall=await city.room("cityhall"),
+        hall=hall,
         via=city.via,
         links=[city.alias(name) for name in ("ka-zaisei", "ka-zaisei-soudan", "kenjinkai-27-danwa", "cityhall-annai")],
         words="別のクライアントからこんにちは。",
@@ -76,6 +87,7 @@ async def test_an_outsider_with_matrix_js_sdk_is_refused(city: City, person: Per
     links = [city.alias(name) for name in sorted(await city.gated_rooms()) if name != "cityhall-jimukyoku"]
     seen = await visit(
         sdk,
+        None,
         role="outsider",
         homeserver=homeserver.url,
         user=outsider.user_id,
@@ -86,13 +98,26 @@ async def test_an_outsider_with_matrix_js_sdk_is_refused(city: City, person: Per
     assert seen["attempts"] == dict.fromkeys(links, "M_FORBIDDEN")
 
 
-async def visit(script: Path, **order: Any) -> dict[str, Any]:
-    """Run a visit and return what it saw; whatever went wrong in it is the failure's message."""
+async def visit(script: Path, known: Callable[[], Awaitable[None]] | None, **order: Any) -> dict[str, Any]:
+    """Run a visit and return what it saw; whatever went wrong in it is the failure's message.
+
+    Who joins the hall on the way goes on once ``known`` returns.
+    """
     process = await asyncio.create_subprocess_exec(
-        "node", str(script), json.dumps(order), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        "node",
+        str(script),
+        json.dumps(order),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
         async with asyncio.timeout(90):
+            if known is not None and await process.stdout.readline() == b"in the hall\n":
+                await known()
+                process.stdin.write(b"\n")
             out, err = await process.communicate()
     finally:
         if process.returncode is None:

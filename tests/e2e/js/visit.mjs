@@ -1,5 +1,7 @@
 // One visit to the city hall with matrix-js-sdk, the library beneath Element: a second kind of client beside nio.
 // Takes what to do as JSON in its first argument, writes what it saw as JSON to stdout; test_js_client.py judges that.
+// A member who has joined the hall says so in a line of its own and waits for a line back: over federation the hub may
+// not know yet, and would refuse the next door.
 
 // Node 20 lacks it; the SDK wants Node 22.
 Promise.withResolvers ??= function () { let a, b; const promise = new this((y, n) => { a = y; b = n; }); return { promise, resolve: a, reject: b }; };
@@ -42,6 +44,17 @@ function until(name, look) {
     });
 }
 
+/** Resolves once the test says that the hub knows of the join. */
+function known() {
+    return new Promise((resolve) => {
+        process.stdin.once("data", () => {
+            process.stdin.pause();
+            resolve();
+        });
+        process.stdout.write("in the hall\n");
+    });
+}
+
 /** Every room of a space's lobby, all pages of it. */
 async function lobby(roomId) {
     const rooms = [];
@@ -67,6 +80,7 @@ async function attempt(alias) {
 async function asMember() {
     await until("Room.myMembership", () => client.getRoom(order.hall)?.getMyMembership() === "invite");
     await client.joinRoom(order.hall, { viaServers: order.via });
+    await known();
     const rooms = await lobby(order.hall);
     const entered = [];
     for (const alias of order.links) entered.push((await client.joinRoom(alias, { viaServers: order.via })).roomId);
