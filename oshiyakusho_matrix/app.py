@@ -106,7 +106,7 @@ class CityHallApp:
         self.registry = registry = registry_with_help(
             (
                 LANGUAGE,
-                status_command(lambda: self.status.figures()),
+                status_command(lambda: self.status.figures(), self._describe),
                 retry_command(queue, lambda: self.inbox, self.sender),
                 *division_commands(self.hall, heads),
                 *member_commands(self.roster),

@@ -1,6 +1,6 @@
 """How the service is: numbers for Prometheus, one answer for watchdogs (``/healthz``), words (``!status``)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -13,8 +13,12 @@ from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.outbox.sender import OutboxSender
 from oshiyakusho_matrix.reconcile.leases import Counts, ParkedWork
 from oshiyakusho_matrix.reconcile.queue import WorkQueue
+from oshiyakusho_matrix.reconcile.reports import Describe
 from oshiyakusho_matrix.roster.tables import managed_rooms, members
 from oshiyakusho_matrix.store.unit_of_work import Store
+
+#: ``!status`` names this many of the keys that wait for a person; it counts them all.
+MOST_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,8 @@ class Status:
         )
 
 
-def in_words(figures: Figures) -> Text:
-    """Say the numbers to the secretariat."""
+def in_words(figures: Figures, waiting: Sequence[Text] = ()) -> Text:
+    """Say the numbers to the secretariat; ``waiting`` says what is parked and why."""
     f = figures
     lines = [
         say("- Members: {count}, of them secretariat: {office}", count=f.members, office=f.secretariat),
@@ -76,7 +80,7 @@ def in_words(figures: Figures) -> Text:
     stuck = len(f.parked) + f.inbox_parked + f.outbox_parked
     if not stuck:
         return say("All is well.", *lines)
-    lines += [say("- Waits for you: {what} ({reason})", what=str(p.key), reason=p.reason) for p in f.parked[:10]]
+    lines += waiting
     if f.inbox_parked or f.outbox_parked:
         lines.append(
             say(
@@ -90,11 +94,16 @@ class Nothing(BaseModel):
     """A command without arguments."""
 
 
-def status_command(figures: Callable[[], Awaitable[Figures]]) -> Command[Nothing]:
+def status_command(figures: Callable[[], Awaitable[Figures]], describe: Describe) -> Command[Nothing]:
     """Return ``!status``."""
 
     async def run(call: Call[Nothing]) -> Answer:
-        return Answer(in_words(await figures()))
+        found = await figures()
+        waiting = [
+            say("- Waits for you: {what} ({why})", what=await describe(call.tx, parked.key), why=parked.why)
+            for parked in found.parked[:MOST_NAMED]
+        ]
+        return Answer(in_words(found, waiting))
 
     return Command(("status", "状態"), say("Says how the service is."), Role.SECRETARIAT, Nothing, run)
 

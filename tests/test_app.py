@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from oshiyakusho_matrix.core.errors import Permanent, Refused, Temporary
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
+from oshiyakusho_matrix.core.text import plain
 from oshiyakusho_matrix.divisions.domain import Lifecycle
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.homeserver.interface import NewRoom
@@ -202,9 +203,11 @@ async def test_an_address_that_leads_to_a_foreign_room_is_told_and_the_room_unto
         assert hs.world.rooms[theirs].state == before
         parked = await city.parked()
         assert [str(p.key) for p in parked] == ["room:ka-zaisei-danwa"]
-        assert alias("ka-zaisei-danwa") in parked[0].reason
-        assert "did not make" in parked[0].reason
+        assert alias("ka-zaisei-danwa") in plain(parked[0].why)
+        assert "did not make" in plain(parked[0].why)
         assert "みんなの財政課 談話室" in city.heard()
+        told = city.heard()[city.heard().index("再試行を止めました") :]
+        assert "この市役所がつくったものではない部屋につながっています" in told
         assert len(hs.world.rooms) == ROOMS  # theirs among them
         assert city.links("ka-zaisei") == {"ka-zaisei-oshirase"}
 

@@ -20,7 +20,7 @@ from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.homeserver.interface import Forbidden, StateEvent
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Priority, Settled, Work, WorkKey
-from oshiyakusho_matrix.reconcile.room_plan import DesiredRoom, Foreign, Present, Unknown, plan
+from oshiyakusho_matrix.reconcile.room_plan import DesiredRoom, Foreign, Present, Unknown, foreign, plan
 from oshiyakusho_matrix.reconcile.rooms import RoomKeeper, Rooms
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
@@ -184,9 +184,9 @@ class ChatController:
         desired = chat_room(f"{await self._alias_prefix()}-chat-{reference.lower()}", self._server_name, self._name)
         observed = await self._keeper.observe(desired, None)
         if isinstance(observed, Unknown):
-            raise Temporary(observed.reason)
+            raise Temporary(observed.why)
         if isinstance(observed, Foreign):
-            raise Permanent(f"the address {desired.alias} leads to a room that this city hall did not make")
+            raise Permanent(foreign(desired.alias).text)
         made = await self._keeper.act(plan(desired, observed, bot=self._keeper.bot))
         room_id = made or (observed.room_id if isinstance(observed, Present) else None)
         if room_id is None:

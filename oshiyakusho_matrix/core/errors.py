@@ -14,7 +14,7 @@ Errors of libraries are re-typed into this tree at the border where they enter (
 
 from datetime import timedelta
 
-from oshiyakusho_matrix.core.text import Text
+from oshiyakusho_matrix.core.text import Text, Value, plain
 
 
 class CityHallError(Exception):
@@ -30,20 +30,25 @@ class Refused(CityHallError):
 
 
 class Temporary(CityHallError):
-    """It may work later. ``reason`` is for operators, in English, without personal data."""
+    """It may work later. ``reason`` is for operators, in English, without personal data; ``why`` for people, too."""
 
-    def __init__(self, reason: str, retry_after: timedelta | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, why: Value, retry_after: timedelta | None = None) -> None:
+        self.why: Value = why
+        self.reason = plain(why)
+        super().__init__(self.reason)
         self.retry_after = retry_after
 
 
 class Permanent(CityHallError):
-    """It will not work later either. ``reason`` is for operators and the secretariat."""
+    """It will not work later either. ``reason`` is for operators, in English; ``why`` for the secretariat, too.
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    Give a ``Text`` where the secretariat can do something about it.
+    """
+
+    def __init__(self, why: Value) -> None:
+        self.why: Value = why
+        self.reason = plain(why)
+        super().__init__(self.reason)
 
 
 class Misconfigured(CityHallError):

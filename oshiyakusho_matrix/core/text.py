@@ -33,6 +33,14 @@ def say(msgid: str, /, *parts: Text, **values: Value) -> Text:
     return Text(msgid, values, parts)
 
 
+def plain(value: Value) -> str:
+    """Return the English wording, for logs and for whoever reads no message catalogue."""
+    if not isinstance(value, Text):
+        return str(value)
+    words = value.msgid.format(**{name: plain(each) for name, each in value.values.items()})
+    return "\n".join([words, *(plain(part) for part in value.parts)])
+
+
 def to_json(text: Text) -> dict[str, Any]:
     """Write a ``Text`` as JSON values, for a row that keeps it until it is rendered."""
     values = {name: to_json(value) if isinstance(value, Text) else value for name, value in text.values.items()}

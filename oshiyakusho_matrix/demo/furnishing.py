@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.core.errors import Permanent
+from oshiyakusho_matrix.core.text import plain
 from oshiyakusho_matrix.demo.cast import HANAKO, HEAD, PASSER_BY, PLAYERS, SAKURA, SECRETARY, TARO, Passwords, Player
 from oshiyakusho_matrix.demo.places import Place, look_around
 from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
@@ -48,7 +49,7 @@ async def settle(app: CityHallApp, progress: OnProgress | None = None) -> None:
     counts = await app.loop.settle_all(PATIENCE, progress)
     parked = (await app.status.figures()).parked
     if parked or counts.busy:
-        reason = f"{parked[0].key.kind}: {parked[0].reason}" if parked else "it took too long"
+        reason = f"{parked[0].key.kind}: {plain(parked[0].why)}" if parked else "it took too long"
         raise Permanent(f"The city hall does not stand as declared: {counts.busy + len(parked)} to go ({reason}).")
 
 

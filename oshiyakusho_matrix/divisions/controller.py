@@ -62,7 +62,7 @@ class RoomController:
             return Settled()
         observed = await self._observe(desired, row)
         if isinstance(observed, Unknown):
-            raise Temporary(observed.reason)
+            raise Temporary(observed.why)
         strangers = await find_strangers(self._store, row, observed, bot=self._keeper.bot)
         actions = self._plan(desired, observed, strangers)
         undone = drifted(actions)
@@ -78,7 +78,7 @@ class RoomController:
             await self._report_drift(tx, picture, row, observed)
         conflicts = [a.text for a in actions if isinstance(a, Conflict)]
         if conflicts:
-            raise Permanent(conflicts[0].msgid.format(**conflicts[0].values))
+            raise Permanent(conflicts[0])
         return Settled(look_again=picture.next_change(row.owner.removeprefix("space:")))
 
     async def _observe(self, desired: DesiredRoom | None, row: ManagedRoom) -> Observed:

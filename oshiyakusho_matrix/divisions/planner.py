@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.core.text import Value
 from oshiyakusho_matrix.divisions.controller import desire, find_strangers
 from oshiyakusho_matrix.divisions.domain import Declaration
 from oshiyakusho_matrix.divisions.merge import Merged, merge
@@ -30,7 +31,7 @@ class RoomPlan:
     alias_localpart: str
     title: str
     actions: Sequence[Action]
-    unknown: str | None = None
+    unknown: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Planner:
         known = None if row.room_id and row.room_id.startswith(UNMADE) else row.room_id
         observed = await self._keeper.observe(desired, known)
         if isinstance(observed, Unknown):
-            return RoomPlan(record.space.slug, localpart, name, (), observed.reason)
+            return RoomPlan(record.space.slug, localpart, name, (), observed.why)
         strangers = await find_strangers(self._store, row, observed, bot=self._keeper.bot)
         actions = plan(desired, observed, bot=self._keeper.bot, strangers=strangers)
         return RoomPlan(record.space.slug, localpart, name, actions)

@@ -15,6 +15,7 @@ from nio import AsyncClient, AsyncClientConfig
 
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.homeserver.errors import Answer, read_answer
 from oshiyakusho_matrix.homeserver.interface import Unreachable
 
@@ -58,12 +59,13 @@ class Wire:
                 async with response:
                     answer = await response.read()
             except TimeoutError:
-                raise Temporary(f"{call}: the homeserver did not answer in time") from None
+                raise Temporary(say("the homeserver did not answer in time ({call})", call=call)) from None
             except ClientConnectorError:
-                raise Unreachable(f"{call}: the homeserver cannot be reached") from None
+                raise Unreachable(say("the homeserver cannot be reached ({call})", call=call)) from None
             except (ClientError, OSError) as error:
                 # The text of these errors may hold the whole address, with user ids in it: their kind is enough.
-                raise Temporary(f"{call}: no connection to the homeserver ({type(error).__name__})") from None
+                detail = f"{call}: {type(error).__name__}"
+                raise Temporary(say("no connection to the homeserver ({detail})", detail=detail)) from None
         return read_answer(call, response.status, response.headers, answer, secret=self._token)
 
     async def close(self) -> None:

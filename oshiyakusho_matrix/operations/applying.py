@@ -11,6 +11,7 @@ from oshiyakusho_matrix.commands.audit import note
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent
 from oshiyakusho_matrix.core.ids import new_reference
+from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.planner import HallPlan
 from oshiyakusho_matrix.operations.serving import composed
 from oshiyakusho_matrix.settings import Settings
@@ -23,7 +24,7 @@ class Outcome:
 
     rooms: int
     left: int
-    failed: tuple[str, ...]
+    failed: tuple[Text, ...]
 
     @property
     def complete(self) -> bool:
@@ -56,5 +57,5 @@ async def apply_and_wait(settings: Settings, *, timeout: int, progress: Callable
         async with app.working():
             counts = await app.loop.settle_all(timedelta(seconds=timeout), progress)
         figures = await app.status.figures()
-        failed = tuple(f"{parked.key}: {parked.reason}" for parked in figures.parked)
+        failed = tuple(say("{key}: {why}", key=str(parked.key), why=parked.why) for parked in figures.parked)
         return Outcome(figures.rooms_made, counts.busy, failed)

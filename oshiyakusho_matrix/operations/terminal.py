@@ -114,14 +114,22 @@ def print_plan(plan: HallPlan, *, as_json: bool) -> None:
 def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
     """Print what applying came to."""
     if as_json:
-        print(json.dumps({"complete": outcome.complete, "rooms": outcome.rooms, "failed": list(outcome.failed)}))
+        print(
+            json.dumps(
+                {
+                    "complete": outcome.complete,
+                    "rooms": outcome.rooms,
+                    "failed": [words(each) for each in outcome.failed],
+                }
+            )
+        )
         return
     if outcome.complete:
         print(words(say("The city hall stands: {count} rooms agree with the files.", count=outcome.rooms)))
         return
     print(words(say("Not everything agrees yet. Left: {left}", left=outcome.left)))
     for failed in outcome.failed:
-        print(f"- {failed}")
+        print(f"- {words(failed)}")
 
 
 def print_examinations(found: Sequence[Examination], *, as_json: bool) -> bool:

@@ -13,11 +13,12 @@ from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, up
 
 from oshiyakusho_matrix.core.clock import now as clock_now
 from oshiyakusho_matrix.core.ids import new_reference
-from oshiyakusho_matrix.core.text import Text, from_json, say, to_json
+from oshiyakusho_matrix.core.text import Text, Value, from_json, say, to_json
 from oshiyakusho_matrix.outbox.interface import Outbox, ReplyTo
 from oshiyakusho_matrix.reconcile.interface import Priority, Settled, WorkKey
 from oshiyakusho_matrix.reconcile.leases import Lease
 from oshiyakusho_matrix.reconcile.queue import WorkQueue
+from oshiyakusho_matrix.reconcile.reports import because
 from oshiyakusho_matrix.reconcile.tables import follow_up, follow_up_key, work
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
@@ -63,25 +64,22 @@ class DatabaseFollowUps:
             await tx.connection.execute(update(follow_up_key).where(_names(owed.id, lease.key)).values(values))
             await self._answer_if_complete(tx, owed)
 
-    async def trouble(self, tx: Transaction, lease: Lease, reason: str) -> None:
+    async def trouble(self, tx: Transaction, lease: Lease, why: Value) -> None:
         """Tell the askers, once, that a key has failed and is tried again."""
         for owed in await self._waiting_for(tx, lease):
             if owed.told_trouble:
                 continue
-            text = say(
-                "It has not worked yet and is tried again by itself; the outcome follows here. Reason: `{reason}`",
-                reason=reason,
-            )
+            text = say("It has not worked yet and is tried again by itself; the outcome follows here.", because(why))
             await self._outbox.reply(tx, _reply_to(owed), text)
             await self._note(tx, owed.id, told_trouble=True)
 
-    async def failed(self, tx: Transaction, lease: Lease, what: Text, reason: str) -> None:
+    async def failed(self, tx: Transaction, lease: Lease, what: Text, why: Value) -> None:
         """Tell the askers that a key was given up; what else they asked for goes on."""
         for owed in await self._waiting_for(tx, lease):
             text = say(
-                "This could not be done: {what}. Reason: `{reason}`. The secretariat has been told.",
+                "This could not be done: {what}. The secretariat has been told.",
+                because(why),
                 what=what,
-                reason=reason,
             )
             await self._outbox.reply(tx, _reply_to(owed), text)
             await tx.connection.execute(delete(follow_up_key).where(_names(owed.id, lease.key)))

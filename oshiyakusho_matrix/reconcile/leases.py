@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from oshiyakusho_matrix.core.errors import CityHallError
+from oshiyakusho_matrix.core.text import Value
 from oshiyakusho_matrix.reconcile.interface import WorkKey
 
 
@@ -16,6 +17,7 @@ class Lease:
     """The right to work on ``key`` for a while.
 
     ``asked`` is the latest request that the run answers. ``told``: 事務局室 has been told that the key fails.
+    ``told_parked``: the reason for which it was parked before, as 事務局室 was told.
     """
 
     key: WorkKey
@@ -24,6 +26,7 @@ class Lease:
     attempts: int
     crashes: int
     told: bool
+    told_parked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class ParkedWork:
     """A key that is not tried again until somebody asks for it."""
 
     key: WorkKey
-    reason: str
+    why: Value
     since: datetime
 
 

@@ -17,6 +17,7 @@ import structlog
 
 from oshiyakusho_matrix.core.clock import now as clock_now
 from oshiyakusho_matrix.core.errors import CityHallError, Temporary
+from oshiyakusho_matrix.core.text import plain
 from oshiyakusho_matrix.core.worker import Batch, Job, Worker
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile import policy
@@ -167,22 +168,23 @@ class ControllerLoop:
 
     async def _note_failed(self, lease: Lease, error: Exception, tx: Transaction) -> None:
         verdict = policy.judge(error, attempts=lease.attempts, crashes=lease.crashes, random=self._random)
-        log = logger.bind(key=loggable(lease.key), reason=verdict.reason, attempts=lease.attempts + 1)
+        log = logger.bind(key=loggable(lease.key), reason=plain(verdict.why), attempts=lease.attempts + 1)
         if not isinstance(error, CityHallError):
             # Where it happened, without the error's own words: they may quote what people wrote.
             log.error("a controller failed unexpectedly", traceback="".join(traceback.format_tb(error.__traceback__)))
         if verdict.delay is None:
-            if await self._queue.park(tx, lease, verdict.reason):
+            if await self._queue.park(tx, lease, verdict.why):
                 log.error("a key was parked")
-                await self._reports.parked(tx, lease.key, verdict.reason)
+                if plain(verdict.why) != lease.told_parked:
+                    await self._reports.parked(tx, lease.key, verdict.why)
                 what = await self._reports.describe(tx, lease.key)
-                await self._follow_ups.failed(tx, lease, what, verdict.reason)
+                await self._follow_ups.failed(tx, lease, what, verdict.why)
             return
         log.info("a key is tried again", delay=verdict.delay.total_seconds())
-        told = verdict.tell_secretariat and await self._reports.trouble(tx, lease, verdict.reason)
-        await self._queue.retry(tx, lease, reason=verdict.reason, delay=verdict.delay, bug=verdict.bug, told=told)
+        told = verdict.tell_secretariat and await self._reports.trouble(tx, lease, verdict.why)
+        await self._queue.retry(tx, lease, why=verdict.why, delay=verdict.delay, bug=verdict.bug, told=told)
         if verdict.tell_asker:
-            await self._follow_ups.trouble(tx, lease, verdict.reason)
+            await self._follow_ups.trouble(tx, lease, verdict.why)
 
 
 def loggable(key: WorkKey) -> str:

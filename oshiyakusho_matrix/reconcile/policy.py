@@ -9,6 +9,7 @@ from datetime import timedelta
 from random import Random
 
 from oshiyakusho_matrix.core.errors import CityHallError, Misconfigured, Permanent, Temporary
+from oshiyakusho_matrix.core.text import Value, say
 
 FIRST_DELAY = timedelta(seconds=1)
 LONGEST_DELAY = timedelta(minutes=5)
@@ -22,10 +23,10 @@ BUG_RETRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``delay`` until the next run, None to park the key. ``reason`` is for operators and holds no personal data."""
+    """``delay`` until the next run, None to park the key. ``why`` is told to people and holds no personal data."""
 
     delay: timedelta | None
-    reason: str
+    why: Value
     bug: bool = False
     tell_asker: bool = False
     tell_secretariat: bool = False
@@ -47,17 +48,17 @@ def judge(error: Exception, *, attempts: int, crashes: int, random: Random) -> V
         case Temporary():
             return Verdict(
                 backoff(failures, random, error.retry_after),
-                error.reason,
+                error.why,
                 tell_asker=failures >= TELL_ASKER_AFTER,
                 tell_secretariat=failures >= TELL_SECRETARIAT_AFTER,
             )
         case Permanent():
-            return Verdict(None, error.reason)
+            return Verdict(None, error.why)
         case Misconfigured():
             return Verdict(None, str(error))
         case _:
             # The message of a foreign error may quote what people wrote: its class alone is passed on.
             detail = f": {error}" if isinstance(error, CityHallError) else ""
-            reason = f"a bug in this program ({type(error).__name__}{detail})"
+            why = say("a bug in this program ({detail})", detail=f"{type(error).__name__}{detail}")
             delay = backoff(failures, random) if crashes < BUG_RETRIES else None
-            return Verdict(delay, reason, bug=True, tell_asker=failures >= TELL_ASKER_AFTER)
+            return Verdict(delay, why, bug=True, tell_asker=failures >= TELL_ASKER_AFTER)

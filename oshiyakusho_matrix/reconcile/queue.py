@@ -6,13 +6,14 @@ Times are those of the clock given here, so processes that share a database need
 """
 
 import secrets
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, case, delete, func, null, or_, select, tuple_, update
 
 from oshiyakusho_matrix.core.clock import now as clock_now
+from oshiyakusho_matrix.core.text import Text, Value, from_json, plain, to_json
 from oshiyakusho_matrix.reconcile.interface import Priority, Settled, WorkKey
 from oshiyakusho_matrix.reconcile.leases import Counts, Lease, LeaseLost, ParkedWork
 from oshiyakusho_matrix.reconcile.tables import work
@@ -117,11 +118,19 @@ class WorkQueue:
             return
         priority = row.priority if row.asked_due is not None else int(Priority.ROUTINE)
         await self._give_back(
-            tx, lease, due_at=min(times), priority=priority, attempts=0, crashes=0, last_error=None, told_at=None
+            tx,
+            lease,
+            due_at=min(times),
+            priority=priority,
+            attempts=0,
+            crashes=0,
+            last_error=None,
+            told_at=None,
+            told_parked=None,
         )
 
     async def retry(
-        self, tx: Transaction, lease: Lease, *, reason: str, delay: timedelta, bug: bool = False, told: bool = False
+        self, tx: Transaction, lease: Lease, *, why: Value, delay: timedelta, bug: bool = False, told: bool = False
     ) -> None:
         """Note a failed run: the key is due again after ``delay``. ``told``: 事務局室 is told of it in this commit."""
         row = await self._lock(tx, lease)
@@ -132,17 +141,19 @@ class WorkQueue:
             due_at=present + delay,
             attempts=lease.attempts + 1,
             crashes=lease.crashes + bug,
-            last_error=reason,
+            last_error=_kept(why),
             told_at=present if told else row.told_at,
         )
 
-    async def park(self, tx: Transaction, lease: Lease, reason: str) -> bool:
+    async def park(self, tx: Transaction, lease: Lease, why: Value) -> bool:
         """Note that trying again is useless; False (and due once more) if it was asked for since the run began."""
         row = await self._lock(tx, lease)
         if row.asked_due is not None:
-            await self._give_back(tx, lease, due_at=row.asked_due, last_error=reason, attempts=0, crashes=0)
+            await self._give_back(tx, lease, due_at=row.asked_due, last_error=_kept(why), attempts=0, crashes=0)
             return False
-        await self._give_back(tx, lease, parked_at=self._clock(), last_error=reason, told_at=None)
+        await self._give_back(
+            tx, lease, parked_at=self._clock(), last_error=_kept(why), told_at=None, told_parked=plain(why)
+        )
         return True
 
     async def release(self, tx: Transaction, leases: Iterable[Lease]) -> None:
@@ -167,7 +178,7 @@ class WorkQueue:
         query = select(work).where(work.c.parked_at.is_not(None)).order_by(work.c.parked_at, work.c.kind, work.c.name)
         async with self._store.reading() as connection:
             rows = await connection.execute(query)
-            return [ParkedWork(WorkKey(r.kind, r.name), r.last_error or "", r.parked_at) for r in rows]
+            return [ParkedWork(WorkKey(r.kind, r.name), _read(r.last_error), r.parked_at) for r in rows]
 
     async def next_due(self, *, kinds: Collection[str], busy: Collection[WorkKey] = ()) -> datetime | None:
         """Return when the next key falls due, or its lease runs out; it may be in the past."""
@@ -207,7 +218,23 @@ class WorkQueue:
 
 
 def _lease(row: Row[Any], token: str) -> Lease:
-    return Lease(WorkKey(row.kind, row.name), token, row.asked, row.attempts, row.crashes, row.told_at is not None)
+    return Lease(
+        WorkKey(row.kind, row.name),
+        token,
+        row.asked,
+        row.attempts,
+        row.crashes,
+        told=row.told_at is not None,
+        told_parked=row.told_parked,
+    )
+
+
+def _kept(why: Value) -> Any:
+    return to_json(why) if isinstance(why, Text) else why
+
+
+def _read(kept: Any) -> Value:
+    return from_json(kept) if isinstance(kept, Mapping) else str(kept)
 
 
 def _is(key: WorkKey) -> ColumnElement[bool]:

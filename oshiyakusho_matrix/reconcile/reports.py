@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.core.text import Text, Value, say
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import WorkKey
 from oshiyakusho_matrix.reconcile.leases import Lease
@@ -39,6 +39,11 @@ async def describe_plainly(_tx: Transaction, key: WorkKey) -> Text:
             return say("{kind} {name}", kind=key.kind, name=key.name)
 
 
+def because(why: Value) -> Text:
+    """Give a reason on a line of its own: it may be a word of a library, or sentences."""
+    return say("Reason: {why}", why=why)
+
+
 class Reports:
     """Writes to 事務局室 about keys."""
 
@@ -47,7 +52,7 @@ class Reports:
         self._clock = clock
         self.describe = describe
 
-    async def trouble(self, tx: Transaction, lease: Lease, reason: str) -> bool:
+    async def trouble(self, tx: Transaction, lease: Lease, why: Value) -> bool:
         """Say that a key has failed for a while and is tried on; False if that was said a short while ago."""
         await one_at_a_time(tx.connection, 2)
         since = self._clock() - TROUBLE_EVERY
@@ -56,13 +61,13 @@ class Reports:
             return False
         failing = await tx.connection.scalar(select(func.count()).where(work.c.attempts > 0)) or 0
         text = say(
-            "Something has not worked for a while and is tried again by itself: {what}. Reason: `{reason}`",
+            "Something has not worked for a while and is tried again by itself: {what}.",
+            because(why),
             what=await self.describe(tx, lease.key),
-            reason=reason,
         )
         others = failing - (lease.attempts > 0)
         more = (say("The same goes for {count} others.", count=others),) if others else ()
-        await self._outbox.tell_secretariat(tx, Text(text.msgid, text.values, more))
+        await self._outbox.tell_secretariat(tx, Text(text.msgid, text.values, (*text.parts, *more)))
         return True
 
     async def recovered(self, tx: Transaction, lease: Lease) -> None:
@@ -72,17 +77,17 @@ class Reports:
                 tx, say("It works again: {what}.", what=await self.describe(tx, lease.key))
             )
 
-    async def parked(self, tx: Transaction, key: WorkKey, reason: str) -> None:
+    async def parked(self, tx: Transaction, key: WorkKey, why: Value) -> None:
         """Say that a key, just parked, is not tried again, what that affects and what to do."""
         await one_at_a_time(tx.connection, 2)
         since = self._clock() - PARKED_WITHIN
         count = await tx.connection.scalar(select(func.count()).where(work.c.parked_at > since)) or 0
         if count <= PARKED_AT_MOST:
             text = say(
-                "This could not be done, and I have stopped trying: {what}. Reason: `{reason}`. "
-                "When the cause is mended, `!retry` tries again.",
+                "This could not be done, and I have stopped trying: {what}.",
+                because(why),
+                say("When the cause is mended, `!retry` tries again."),
                 what=await self.describe(tx, key),
-                reason=reason,
             )
             await self._outbox.tell_secretariat(tx, text)
         elif count == PARKED_AT_MOST + 1:

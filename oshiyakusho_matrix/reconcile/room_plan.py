@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
-from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.core.text import Text, Value, say
 from oshiyakusho_matrix.homeserver.interface import Content, StateEvent
 
 #: Born with each managed room; says which record it belongs to, so that a lost database can be rebuilt. Version 1.
@@ -51,7 +51,7 @@ class Absent:
 class Unknown:
     """It could not be read; nothing follows from that."""
 
-    reason: str
+    why: Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from oshiyakusho_matrix.reconcile.room_plan import (
     ReleaseAlias,
     TakeOut,
     Unknown,
+    foreign,
 )
 
 #: How long a room that the bot is not in yet may still be in the making: a createRoom whose answer got lost.
@@ -60,7 +61,7 @@ class RoomKeeper:
                 return Absent()
             return await self._recognise(desired, room_id, recorded=known is not None)
         except Temporary as error:
-            return Unknown(error.reason)
+            return Unknown(error.why)
 
     async def look(self, room_id: RoomId) -> Observed:
         """Look at a room by its id alone, as at one that is wanted no more: ``Absent`` if the bot is not in it."""
@@ -69,7 +70,7 @@ class RoomKeeper:
         except Forbidden:
             return Absent()
         except Temporary as error:
-            return Unknown(error.reason)
+            return Unknown(error.why)
 
     async def _recognise(self, desired: DesiredRoom, room_id: RoomId, *, recorded: bool) -> Observed:
         """Tell a room of ours, found by its alias, from somebody else's, and from one that was never finished."""
@@ -132,7 +133,7 @@ class RoomKeeper:
         try:
             await self._rooms.release_alias(alias)
         except Forbidden:
-            raise Permanent(f"the address {alias} leads to a room that this city hall did not make") from None
+            raise Permanent(foreign(alias).text) from None
         self._seen_half_made.pop(alias, None)
 
 

@@ -7,7 +7,8 @@ from oshiyakusho_matrix.store.metadata import Moment, metadata
 #: One row a key. ``asked`` counts the requests since the row was made; a run answers those it found when it began.
 #: ``asked_due`` is when a key that was asked for while somebody worked on it is to run again.
 #: ``attempts`` counts failed runs since the last good one, ``crashes`` those among them that were bugs.
-#: ``told_at`` is when 事務局室 was told that it fails.
+#: ``told_at`` is when 事務局室 was told that it fails, ``told_parked`` for what reason it was told that it is parked:
+#: the daily look tries it again, and says it again only if the reason is another. Reasons are a str or a Text as JSON.
 work = Table(
     "work",
     metadata,
@@ -21,8 +22,9 @@ work = Table(
     Column("leased_until", Moment),
     Column("attempts", Integer, nullable=False),
     Column("crashes", Integer, nullable=False),
-    Column("last_error", Text),
+    Column("last_error", JSON),
     Column("told_at", Moment),
+    Column("told_parked", Text),
     Column("parked_at", Moment),
     Column("created_at", Moment, nullable=False),
     Index(None, "due_at"),

@@ -119,7 +119,7 @@ _HALL = {
     HallState.PENDING: say("not invited yet"),
     HallState.INVITED: say("invited, not joined yet"),
     HallState.JOINED: say("inside"),
-    HallState.LEFT: say("left by themselves"),
+    HallState.LEFT: say("outside (left, or taken out by a server administrator)"),
 }
 
 

@@ -87,7 +87,13 @@ class MemberController:
             case HallState.INVITED:
                 return after, say("{user} is invited to {room}.", user=member.user_id, room=where)
             case _:
-                return after, say("{user} has left {room} by themselves.", user=member.user_id, room=where)
+                text = say(
+                    "{user} is outside {room}: they left, or a server administrator took them out. "
+                    "`!member admit {user}` invites them again.",
+                    user=member.user_id,
+                    room=where,
+                )
+                return after, text
 
     async def _take_out(self, user_id: UserId, rooms: list[Made]) -> Text:
         # The hall first: from then on no restricted room lets them in again.

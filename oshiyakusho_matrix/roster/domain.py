@@ -18,7 +18,8 @@ class HallState(StrEnum):
     """Where a member stands in a room they are wanted in, as last seen.
 
     ``PENDING``: what the record says is still to be done: to invite a member, or to take out whoever was removed.
-    ``LEFT`` of a member means by their own will: they are not invited again until they are admitted again.
+    ``LEFT`` of a member means that they went, or a server administrator took them out: they are invited
+    again when they are admitted again or knock.
     """
 
     PENDING = "pending"
@@ -68,8 +69,8 @@ class ManagedRoom:
 def decide_invite(seen: str | None, before: HallState) -> tuple[bool, HallState]:
     """Decide whether to invite a current member into a room, and where they then stand.
 
-    ``seen`` is their membership there (None for none). A knock is always answered; somebody who left by
-    themselves is left in peace.
+    ``seen`` is their membership there (None for none). A knock is always answered; somebody who left is
+    left in peace.
     """
     match seen:
         case "join":

@@ -174,7 +174,7 @@ async def test_a_member_who_leaves_the_hall_by_themselves_is_left_in_peace(city:
 
     async def noted() -> bool | None:
         answer = await ask(city.clerk, office, f"!member show {member.user_id}", member.user_id)
-        return True if "left by themselves" in body(answer) else None
+        return True if "outside (left, or taken out" in body(answer) else None
 
     await eventually(noted, city.clerk, what="that they left")
     assert await city.membership(hall, member.user_id) == "leave"

@@ -9,6 +9,7 @@ from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.text import Text, from_json, say, to_json
 from oshiyakusho_matrix.reconcile.interface import Settled
 from oshiyakusho_matrix.reconcile.leases import Counts
+from oshiyakusho_matrix.reconcile.reports import because
 from oshiyakusho_matrix.reconcile.tables import follow_up, follow_up_key
 from oshiyakusho_matrix.store.unit_of_work import Store
 from tests.reconcile.clocks import Clock
@@ -160,7 +161,7 @@ async def test_what_fails_is_told_at_once_and_the_rest_at_the_end(
         board.let("b", Settled(said=[say("b is there.")]))
         await house.quiet()
     assert [(text.msgid[:18], text.parts) for _, text in outbox.replies] == [
-        ("This could not be ", ()),
+        ("This could not be ", (because("the room says no"),)),
         ("The rest has been ", (say("b is there."),)),
     ]
     assert await nothing_is_left(store)

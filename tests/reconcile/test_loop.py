@@ -9,10 +9,11 @@ import structlog.testing
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
-from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.core.text import plain, say
 from oshiyakusho_matrix.reconcile.interface import Priority, Settled, WorkKey
 from oshiyakusho_matrix.reconcile.leases import Counts
 from oshiyakusho_matrix.reconcile.loop import loggable
+from oshiyakusho_matrix.reconcile.reports import because
 from oshiyakusho_matrix.store.unit_of_work import Store
 from tests.reconcile.clocks import Clock
 from tests.reconcile.doubles import ASKER, LONG, House, RecordingOutbox, Scripted
@@ -101,16 +102,38 @@ async def test_what_is_forbidden_is_parked_told_and_tried_again_when_asked(
         await house.pass_time(3600)
         assert controller.runs == ["zaisei"]
         (parked,) = await house.queue.parked()
-        assert (parked.key, parked.reason) == (WorkKey("space", "zaisei"), "the room says no")
+        assert (parked.key, parked.why) == (WorkKey("space", "zaisei"), "the room says no")
         controller._do = fine
         await house.ask("zaisei")
         await house.quiet()
         assert await house.queue.counts() == Counts()
     what = say("the space {name}", name="zaisei")
     (told,) = outbox.told
-    assert told.values == {"what": what, "reason": "the room says no"}
+    assert (told.values, told.parts[0]) == ({"what": what}, because("the room says no"))
     ((to, reply),) = outbox.replies
-    assert (to, reply.values) == (ASKER, {"what": what, "reason": "the room says no"})
+    assert (to, reply.values, reply.parts) == (ASKER, {"what": what}, (because("the room says no"),))
+
+
+async def test_what_is_parked_for_the_same_reason_again_is_told_once_and_anew_once_it_worked_meanwhile(
+    store: Store, clock: Clock, outbox: RecordingOutbox
+) -> None:
+    async def another(_name: str) -> Settled:
+        raise Permanent("the room says nothing")
+
+    controller = Scripted(forbidden)
+    async with House(store, controller, clock, outbox).running() as house:
+        for behaviour in (forbidden, forbidden, another, forbidden, fine, forbidden):
+            controller._do = behaviour
+            await house.ask("zaisei")
+            await house.quiet()
+            await house.pass_time(24 * 3600)
+    assert len(controller.runs) == 6
+    assert [told.parts[0].values["why"] for told in outbox.told] == [
+        "the room says no",
+        "the room says nothing",
+        "the room says no",
+        "the room says no",
+    ]
 
 
 async def test_thirty_parked_keys_are_no_flood(store: Store, clock: Clock, outbox: RecordingOutbox) -> None:
@@ -132,7 +155,7 @@ async def test_a_bug_is_parked_after_four_runs_and_its_words_are_nowhere(
                 await house.pass_time(seconds)
             (parked,) = await house.queue.parked()
     assert len(controller.runs) == 4
-    assert parked.reason == "a bug in this program (KeyError)"
+    assert plain(parked.why) == "a bug in this program (KeyError)"
     assert "in broken" in str(logs)
     assert '架空の太郎"' not in str([entry for entry in logs if "traceback" not in entry])
     assert "taro" not in str([{**entry, "traceback": ""} for entry in logs])

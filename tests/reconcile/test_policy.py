@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oshiyakusho_matrix.core.errors import Misconfigured, Permanent, Temporary
+from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.homeserver.interface import Forbidden
 from oshiyakusho_matrix.reconcile.policy import Verdict, backoff, judge
 from oshiyakusho_matrix.store.errors import StatementRefused
@@ -50,7 +51,9 @@ def test_what_trying_again_does_not_mend_is_parked(error: Exception) -> None:
 def test_a_bug_is_tried_three_times_again_and_then_parked_without_its_words() -> None:
     delays = [judge(KeyError("架空"), attempts=n, crashes=n, random=Steady()).delay for n in range(4)]
     assert delays == [*seconds(1, 2, 4), None]
-    assert judge(KeyError("架空"), attempts=3, crashes=3, random=Steady()).reason == "a bug in this program (KeyError)"
+    assert judge(KeyError("架空"), attempts=3, crashes=3, random=Steady()).why == say(
+        "a bug in this program ({detail})", detail="KeyError"
+    )
 
 
 def test_a_bug_after_a_long_outage_still_gets_its_tries() -> None:

@@ -108,7 +108,7 @@ async def test_a_retry_waits_and_counts_and_a_good_run_forgets_it(store: Store, 
         (lease,) = await claim(queue)
         assert (lease.attempts, lease.crashes, lease.told) == (attempts, attempts, attempts > 0)
         async with store.transaction() as tx:
-            await queue.retry(tx, lease, reason="down", delay=timedelta(seconds=10), bug=True, told=attempts == 0)
+            await queue.retry(tx, lease, why="down", delay=timedelta(seconds=10), bug=True, told=attempts == 0)
         assert await queue.counts() == Counts(retrying=1)
         clock.advance(10)
     (lease,) = await claim(queue)

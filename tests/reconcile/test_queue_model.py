@@ -147,7 +147,7 @@ async def end(store: Store, queue: WorkQueue, lease: Lease, step: End) -> bool:
                     again = None if step.delay is None else queue._clock() + delay
                     await queue.settle(tx, lease, Settled(again))
                 case "retry":
-                    await queue.retry(tx, lease, reason="down", delay=delay)
+                    await queue.retry(tx, lease, why="down", delay=delay)
                 case "park":
                     await queue.park(tx, lease, "forbidden")
                 case _:

@@ -75,7 +75,7 @@ async def test_one_broken_room_keeps_nobody_in_the_others_and_is_told(city: Fake
     assert where(city, hanako) < set(ROOMS)
     assert "the room is broken" in answer
     parked = await city.parked()
-    assert [(p.key, p.reason) for p in parked] == [(WorkKey("member", hanako), "the room is broken")]
+    assert [(p.key, p.why) for p in parked] == [(WorkKey("member", hanako), "the room is broken")]
     told = [e["content"]["body"] for e in city.said() if "再試行を止めました" in e["content"]["body"]]
     assert len(told) == 1
     assert hanako in told[0]
@@ -112,7 +112,7 @@ async def test_a_knock_of_a_member_who_left_is_answered_by_an_invite(city: FakeC
     hanako = await city.member("hanako")
     await city.hs.leave_as(hanako, HALL)
     await city.settle()
-    assert "自分で退出しました" in await city.ask(f"!member show {hanako}")
+    assert "退出したか、サーバーの管理者が外しました" in await city.ask(f"!member show {hanako}")
     await city.hs.knock_as(hanako, HALL)
     await city.settle()
     assert city.room("cityhall").membership(hanako) == "invite"
