@@ -56,7 +56,7 @@ class RoomController:
         """Close the difference for one room."""
         began = now()
         async with self._store.reading() as connection:
-            picture = await take_picture(connection, server_name=self._server_name, bot=self._keeper.bot)
+            picture = await take_picture(connection, server_name=self._server_name, bot=self._keeper.bot, around=name)
         row, desired = picture.rooms.get(name), desire(picture, name)
         if row is None or (desired is None and row.room_id is None):
             return Settled()

@@ -20,7 +20,7 @@ from oshiyakusho_matrix.divisions.tables import Mandate, SpaceRecord, kinds, man
 from oshiyakusho_matrix.homeserver.interface import Content
 from oshiyakusho_matrix.reconcile.room_plan import DesiredRoom
 from oshiyakusho_matrix.roster.domain import ManagedRoom
-from oshiyakusho_matrix.roster.tables import current_among, managed_rooms, members
+from oshiyakusho_matrix.roster.tables import current_among, find_managed_room, managed_rooms, members
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +135,21 @@ def _role(rule: RoomRule, *, is_hall: bool) -> str:
     return "office" if rule.audience is Audience.SECRETARIAT else ""
 
 
-async def take_picture(connection: AsyncConnection, *, server_name: str, bot: UserId) -> Picture:
-    """Read the records."""
+async def take_picture(
+    connection: AsyncConnection, *, server_name: str, bot: UserId, around: str | None = None
+) -> Picture:
+    """Read the records: all, or as much as the room ``around`` (an alias localpart) depends on.
+
+    A look at every room would otherwise read everything as often as there are rooms.
+    """
+    slug: str | None = None
+    if around is not None:
+        row = await find_managed_room(connection, alias_localpart=around)
+        slug = row.owner.removeprefix("space:") if row else ""
+    records = await spaces(connection, around=slug)
+    owners = None if slug is None else {f"space:{each}" for each in (slug, *records)}
     by_space: dict[str, list[Mandate]] = {}
-    held_now = await mandates(connection, now())
+    held_now = await mandates(connection, now(), slug=slug)
     current = await current_among(connection, {held.user_id for held in held_now})
     for held in held_now:
         if held.user_id in current:
@@ -147,8 +158,8 @@ async def take_picture(connection: AsyncConnection, *, server_name: str, bot: Us
         server_name=server_name,
         bot=bot,
         kinds=await kinds(connection),
-        records=await spaces(connection),
-        rooms={r.alias_localpart: r for r in await managed_rooms(connection)},
+        records=records,
+        rooms={r.alias_localpart: r for r in await managed_rooms(connection, owners=owners)},
         mandates=by_space,
         secretariat=[m.user_id for m in await members(connection, secretariat=True)],
     )

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Integer, Row, String, Table, Text, select
+from sqlalchemy import JSON, Column, Integer, Row, String, Table, Text, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.core.ids import UserId
@@ -154,10 +154,17 @@ def title(record: SpaceRecord, rule: RoomRule) -> str:
     return rule.name.ja.format(name=record.space.name.ja, purpose=record.space.purpose.ja)
 
 
-async def spaces(connection: AsyncConnection) -> dict[str, SpaceRecord]:
-    """Return every space on record, archived ones too, by slug."""
-    rows = await connection.execute(select(space).order_by(space.c.position, space.c.slug))
-    return {row.slug: _record(row) for row in rows}
+async def spaces(connection: AsyncConnection, *, around: str | None = None) -> dict[str, SpaceRecord]:
+    """Return every space on record, archived ones too, by slug.
+
+    With ``around`` those that its rooms depend on: it, what is right above and below it, and the hall.
+    """
+    query = select(space).order_by(space.c.position, space.c.slug)
+    if around is not None:
+        above = select(space.c.parent).where(space.c.slug == around).scalar_subquery()
+        near = (space.c.slug == around, space.c.slug == above, space.c.parent == around, space.c.parent.is_(None))
+        query = query.where(or_(*near))
+    return {row.slug: _record(row) for row in await connection.execute(query)}
 
 
 async def kinds(connection: AsyncConnection) -> dict[str, Kind]:

@@ -1,6 +1,6 @@
 """Tables of the roster and the mapping of their rows. Names are for ever."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -106,11 +106,11 @@ async def leaving_among(connection: AsyncConnection, users: Iterable[str]) -> se
     return {UserId(user_id) for user_id in found.scalars()}
 
 
-async def managed_rooms(connection: AsyncConnection, *, owner: str | None = None) -> Sequence[ManagedRoom]:
-    """Return the register of rooms, or those of one owner (``space:zaisei``)."""
+async def managed_rooms(connection: AsyncConnection, *, owners: Collection[str] | None = None) -> Sequence[ManagedRoom]:
+    """Return the register of rooms, or those of some owners (``space:zaisei``)."""
     query = select(managed_room).order_by(managed_room.c.alias_localpart)
-    if owner is not None:
-        query = query.where(managed_room.c.owner == owner)
+    if owners is not None:
+        query = query.where(managed_room.c.owner.in_(owners))
     return [_managed_room(row) for row in await connection.execute(query)]
 
 
