@@ -129,11 +129,11 @@ class CityHallApp:
         router = Router(
             {"m.room.message": [PreviewEcho(bot=bot), dispatch], "m.reaction": [reactions]},
             every_state=[
-                RoomWatch(store=store, work=queue, outbox=outbox, bot=bot),
+                RoomWatch(store=store, work=queue, outbox=outbox),
                 ChatWatch(store=store, work=queue, bot=bot),
             ],
         )
-        self.inbox = Inbox(store, router, outbox, hands=concurrency)
+        self.inbox = Inbox(store, router, outbox, bot=bot, hands=concurrency)
         self.status = Status(store=store, inbox=self.inbox, sender=self.sender, queue=queue)
         self.loop = ControllerLoop(
             store=store,

@@ -27,6 +27,7 @@ from oshiyakusho_matrix.appservice.tables import (
 )
 from oshiyakusho_matrix.core.clock import now as clock_now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
+from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.core.worker import Batch, Job, Worker, backoff, frames
 from oshiyakusho_matrix.outbox.interface import Outbox
@@ -42,7 +43,10 @@ _TURN = 50
 
 
 class Inbox:
-    """``receive`` keeps, ``run`` handles. ``route`` is the router. ``misfits`` counts events that could not be kept."""
+    """``receive`` keeps, ``run`` handles. ``route`` is the router. ``misfits`` counts events that could not be kept.
+
+    State that ``bot`` set is not kept: it is what we did ourselves, and making a city hall brings thousands of it.
+    """
 
     def __init__(
         self,
@@ -50,12 +54,14 @@ class Inbox:
         route: Listener,
         outbox: Outbox,
         *,
+        bot: UserId,
         hands: int = 8,
         now: Callable[[], datetime] = clock_now,
     ) -> None:
         self._store = store
         self._route = route
         self._outbox = outbox
+        self._bot = bot
         self._now = now
         self._stopping = False
         self._worker = Worker("inbox", self, hands=hands, now=now)
@@ -66,10 +72,13 @@ class Inbox:
         if arrived.misfits:
             self.misfits += len(arrived.misfits)
             logger.warning("events that do not fit were left out", events=list(arrived.misfits))
-        digest = hashlib.sha256("\n".join(event.event_id for event in arrived.events).encode()).hexdigest()
+        news = [event for event in arrived.events if event.state_key is None or event.sender != self._bot]
+        if not news:
+            return
+        digest = hashlib.sha256("\n".join(event.event_id for event in news).encode()).hexdigest()
         async with self._store.transaction() as tx:
             if await keep_transaction(tx.connection, txn_id, digest, self._now()):
-                await keep_events(tx.connection, txn_id, arrived.events, self._now())
+                await keep_events(tx.connection, txn_id, news, self._now())
                 tx.after_commit(self._worker.wake)
 
     async def run(self) -> None:

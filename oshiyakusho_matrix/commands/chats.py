@@ -43,7 +43,7 @@ class ChatWatch:
 
     async def __call__(self, event: InboundEvent) -> Write | None:
         """Note an invite to the bot, somebody leaving, or encryption being turned on."""
-        if event.state_key is None or event.sender == self._bot:
+        if event.state_key is None:
             return None
         membership = event.content.get("membership")
         invited = event.type == "m.room.member" and event.state_key == self._bot and membership == "invite"

@@ -25,9 +25,10 @@ async def ask_everything(tx: Transaction, work: Work, picture: Picture) -> list[
     """Ask for every room; while there is no hall, only for the hall, whose birth asks for the others."""
     rows = list(picture.rooms.values())
     unborn = [row for row in rows if row.role == "hall" and row.room_id is None]
-    for row in unborn or rows:
-        await work.ask(tx, room_key(row.alias_localpart), priority=priority_of(picture, row))
-    return [room_key(row.alias_localpart) for row in unborn or rows]
+    keys = {room_key(row.alias_localpart): priority_of(picture, row) for row in unborn or rows}
+    for priority in sorted(set(keys.values())):
+        await work.ask(tx, *(key for key, its in keys.items() if its == priority), priority=priority)
+    return list(keys)
 
 
 async def ask_space(tx: Transaction, work: Work, picture: Picture, slug: str) -> list[WorkKey]:
@@ -36,6 +37,6 @@ async def ask_space(tx: Transaction, work: Work, picture: Picture, slug: str) ->
     above = picture.records[slug].space.parent
     if above is not None:
         rows += picture.register_of(above)[:1]
-    for row in rows:
-        await work.ask(tx, room_key(row.alias_localpart), priority=Priority.ASKED)
-    return [room_key(row.alias_localpart) for row in rows]
+    keys = [room_key(row.alias_localpart) for row in rows]
+    await work.ask(tx, *keys, priority=Priority.ASKED)
+    return keys

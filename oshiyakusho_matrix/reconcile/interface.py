@@ -59,9 +59,9 @@ class Work(Protocol):
     """The work queue as services see it."""
 
     async def ask(
-        self, tx: Transaction, key: WorkKey, *, due: datetime | None = None, priority: Priority = Priority.ROUTINE
+        self, tx: Transaction, *keys: WorkKey, due: datetime | None = None, priority: Priority = Priority.ROUTINE
     ) -> None:
-        """Queue a key (due now unless said); a key that is queued already keeps its earlier time and higher priority.
+        """Queue keys (due now unless said); a key that is queued already keeps its earlier time and higher priority.
 
         Asked while being worked on, it runs once more afterwards.
         """

@@ -105,7 +105,12 @@ class ControllerLoop:
             left = end - asyncio.get_running_loop().time()
             if counts.busy == 0 or left <= 0:
                 return counts
-            await _within(min(left, LOOK_EVERY_WAITING.total_seconds()), self._turned.wait())
+            await _within(min(left, LOOK_EVERY_WAITING.total_seconds()), self._turn_ends())
+
+    async def _turn_ends(self) -> None:
+        """Wait until a run has ended and nothing is in hand or due any more: to count after each would slow them."""
+        await self._turned.wait()
+        await self._worker.idle()
 
     async def take(self, busy: frozenset[Hashable], limit: int) -> Batch:
         """Lease what is due (for the worker)."""
@@ -113,7 +118,9 @@ class ControllerLoop:
         mine = [key for key in busy if isinstance(key, WorkKey)]
         leases = await self._queue.claim(limit, kinds=kinds, busy=mine)
         self._in_hand |= {lease.key: lease for lease in leases}
-        next_due = await self._queue.next_due(kinds=kinds, busy=[*mine, *(lease.key for lease in leases)])
+        # With every hand full, the first run to end looks again.
+        full = len(leases) == limit
+        next_due = None if full else await self._queue.next_due(kinds=kinds, busy=[*mine, *(x.key for x in leases)])
         return Batch([Job(lease.key, partial(self._work, lease)) for lease in leases], next_due)
 
     async def _work(self, lease: Lease) -> None:

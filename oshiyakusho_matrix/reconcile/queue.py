@@ -41,20 +41,15 @@ class WorkQueue:
         self._sleepers.append(wake)
 
     async def ask(
-        self, tx: Transaction, key: WorkKey, *, due: datetime | None = None, priority: Priority = Priority.ROUTINE
+        self, tx: Transaction, *keys: WorkKey, due: datetime | None = None, priority: Priority = Priority.ROUTINE
     ) -> None:
         """See ``reconcile.interface.Work``. A parked key is taken up again as if it were new."""
+        if not keys:
+            return
         present = self._clock()
-        row = upsert(tx.connection, work).values(
-            kind=key.kind,
-            name=key.name,
-            priority=int(priority),
-            due_at=due or present,
-            asked=1,
-            attempts=0,
-            crashes=0,
-            created_at=present,
-        )
+        fresh = {"due_at": due or present, "asked": 1, "attempts": 0, "crashes": 0, "created_at": present}
+        rows = [{"kind": key.kind, "name": key.name, "priority": int(priority)} | fresh for key in keys]
+        row = upsert(tx.connection, work)
         new, old, parked, held = row.excluded, work.c, work.c.parked_at.is_not(None), work.c.lease.is_not(None)
         await tx.connection.execute(
             row.on_conflict_do_update(
@@ -77,7 +72,8 @@ class WorkQueue:
                     "crashes": case((parked, 0), else_=old.crashes),
                     "parked_at": null(),
                 },
-            )
+            ),
+            rows,
         )
         for wake in self._sleepers:
             tx.after_commit(wake)
@@ -169,8 +165,7 @@ class WorkQueue:
         """Have every parked key tried again; return them."""
         parked = select(work.c.kind, work.c.name).where(work.c.parked_at.is_not(None))
         keys = [WorkKey(row.kind, row.name) for row in await tx.connection.execute(parked)]
-        for key in keys:
-            await self.ask(tx, key, priority=Priority.ASKED)
+        await self.ask(tx, *keys, priority=Priority.ASKED)
         return keys
 
     async def parked(self) -> list[ParkedWork]:

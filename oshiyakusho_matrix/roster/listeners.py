@@ -1,7 +1,6 @@
 """Watches the managed rooms: whoever comes in, and whatever others change. Asks for controllers, decides nothing."""
 
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
-from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Priority, Work
@@ -14,17 +13,16 @@ FREE_STATE = frozenset({"m.room.pinned_events"})
 
 
 class RoomWatch:
-    """A listener for every state event; the bot's own are what we made ourselves."""
+    """A listener for every state event of others: the inbox keeps no state that the bot set."""
 
-    def __init__(self, *, store: Store, work: Work, outbox: Outbox, bot: UserId) -> None:
+    def __init__(self, *, store: Store, work: Work, outbox: Outbox) -> None:
         self._store = store
         self._work = work
         self._outbox = outbox
-        self._bot = bot
 
     async def __call__(self, event: InboundEvent) -> Write | None:
         """Have the room looked at, and the member whose place in the hall or 事務局室 changed."""
-        if event.state_key is None or event.sender == self._bot or event.type in FREE_STATE:
+        if event.state_key is None or event.type in FREE_STATE:
             return None
         async with self._store.reading() as connection:
             room = await find_managed_room(connection, room_id=event.room_id)

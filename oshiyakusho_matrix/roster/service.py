@@ -133,8 +133,7 @@ class Roster:
             .where(member.c.standing == Standing.ADMITTED, column != HallState.LEFT)
             .values({column: HallState.PENDING})
         )
-        for each in await members(tx.connection):
-            await self._work.ask(tx, member_key(each.user_id))
+        await self._work.ask(tx, *(member_key(each.user_id) for each in await members(tx.connection)))
 
     async def invite_again(self, tx: Transaction, users: Iterable[UserId], role: str) -> None:
         """Have those among ``users`` who belong into the ``hall`` or the ``office`` invited anew.
@@ -178,15 +177,18 @@ async def register_rooms(tx: Transaction, rooms: Sequence[ManagedRoom]) -> None:
     Nothing is ever taken off the register: a room that is wanted no more stays behind the gate.
     """
     have = {r.alias_localpart: r for r in await managed_rooms(tx.connection)}
+    new = list[dict[str, str]]()
     for room in rooms:
         values = {"owner": room.owner, "key": room.key, "audience": room.audience, "role": room.role}
         before = have.get(room.alias_localpart)
         if before is None:
-            await tx.connection.execute(insert(managed_room).values(alias_localpart=room.alias_localpart, **values))
+            new.append({"alias_localpart": room.alias_localpart} | values)
         elif replace(room, room_id=before.room_id) != before:
             await tx.connection.execute(
                 update(managed_room).where(managed_room.c.alias_localpart == room.alias_localpart).values(values)
             )
+    if new:
+        await tx.connection.execute(insert(managed_room), new)
 
 
 async def note_room(tx: Transaction, alias_localpart: str, room_id: RoomId) -> None:

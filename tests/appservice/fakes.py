@@ -9,9 +9,12 @@ from typing import Any
 from oshiyakusho_matrix.appservice.border import read_transaction
 from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
+from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import Text
 from oshiyakusho_matrix.outbox.interface import ReplyTo
 from oshiyakusho_matrix.store.unit_of_work import Transaction
+
+BOT = UserId("@shiyakusho:example.jp")
 
 
 class RememberingOutbox:

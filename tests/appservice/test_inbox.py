@@ -12,7 +12,7 @@ from oshiyakusho_matrix.appservice.tables import inbox_event
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
-from tests.appservice.fakes import Book, RememberingOutbox, deliver, handling, message
+from tests.appservice.fakes import BOT, Book, RememberingOutbox, deliver, handling, message
 
 
 class Clock:
@@ -26,7 +26,7 @@ class Clock:
 
 
 def inbox_of(store: Store, book: Book, *, outbox: RememberingOutbox | None = None, clock: Clock | None = None) -> Inbox:
-    return Inbox(store, book, outbox or RememberingOutbox(), now=clock or now)
+    return Inbox(store, book, outbox or RememberingOutbox(), bot=BOT, now=clock or now)
 
 
 async def row_of(store: Store, event_id: str) -> Row[tuple[object, ...]]:
@@ -67,6 +67,21 @@ async def test_a_repeated_transaction_and_a_repeated_event_are_handled_once(stor
     assert book.entries == ["$a", "$b", "$c"]
 
 
+async def test_state_that_the_bot_set_is_not_kept_and_whatever_else_it_or_others_did_is(store: Store) -> None:
+    book = Book()
+    inbox = inbox_of(store, book)
+    async with handling(inbox):
+        mine = {"type": "m.room.name", "state_key": "", "sender": BOT}
+        await deliver(inbox, "1", [message("$a") | mine])
+        await deliver(inbox, "2", [message("$b") | mine, message("$c") | {"sender": BOT}])
+        await deliver(inbox, "3", [message("$d") | mine | {"sender": "@hanako:example.jp"}])
+        await settled(inbox)
+    assert book.entries == ["$c", "$d"]
+    async with store.reading() as connection:
+        kept = await connection.scalars(select(inbox_event.c.event_id).order_by(inbox_event.c.seq))
+        assert list(kept) == ["$c", "$d"]
+
+
 async def test_a_homeserver_that_counts_from_one_again_loses_nothing(store: Store) -> None:
     book = Book()
     inbox = inbox_of(store, book)
@@ -86,7 +101,7 @@ async def test_what_was_stored_before_a_crash_is_handled_by_the_next_process(sto
         await asyncio.Event().wait()
         return None
 
-    inbox = Inbox(store, hang, RememberingOutbox())
+    inbox = Inbox(store, hang, RememberingOutbox(), bot=BOT)
     await deliver(inbox, "1", [message("$a"), message("$b")])
     task = asyncio.create_task(inbox.run())
     await asyncio.wait_for(stuck.wait(), 10)
@@ -110,7 +125,7 @@ async def test_a_crash_inside_the_transaction_leaves_the_event_to_the_next_proce
 
         return write
 
-    inbox = Inbox(store, hang_inside, RememberingOutbox())
+    inbox = Inbox(store, hang_inside, RememberingOutbox(), bot=BOT)
     await deliver(inbox, "1", [message("$a")])
     task = asyncio.create_task(inbox.run())
     await asyncio.wait_for(inside.wait(), 10)
@@ -248,7 +263,7 @@ async def test_stopping_finishes_the_event_in_hand_and_leaves_the_rest(store: St
 
         return write
 
-    inbox = Inbox(store, slow, RememberingOutbox())
+    inbox = Inbox(store, slow, RememberingOutbox(), bot=BOT)
     await deliver(inbox, "1", [message("$a"), message("$b")])
     task = asyncio.create_task(inbox.run())
     await asyncio.wait_for(begun.wait(), 10)

@@ -38,7 +38,7 @@ class Counter:
         self.heard: list[InboundEvent] = []
         self.outbox = DatabaseOutbox(Renderer())
         self.sender = OutboxSender(store, homeserver, self._nowhere, self.outbox)
-        self.inbox = Inbox(store, Router({"m.room.message": [self]}), self.outbox)
+        self.inbox = Inbox(store, Router({"m.room.message": [self]}), self.outbox, bot=BOT)
 
     async def __call__(self, event: InboundEvent) -> Write | None:
         if event.sender == BOT:

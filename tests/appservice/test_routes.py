@@ -20,7 +20,7 @@ from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.appservice.routes import appservice_routes
 from oshiyakusho_matrix.appservice.tables import inbox_event
 from oshiyakusho_matrix.store.unit_of_work import Store
-from tests.appservice.fakes import Book, RememberingOutbox, message
+from tests.appservice.fakes import BOT, Book, RememberingOutbox, message
 
 TOKEN = "the-homeservers-token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -31,7 +31,7 @@ Client = TestClient[web.Request, web.Application]
 
 @pytest.fixture
 def inbox(store: Store) -> Inbox:
-    return Inbox(store, Book(), RememberingOutbox())
+    return Inbox(store, Book(), RememberingOutbox(), bot=BOT)
 
 
 @pytest_asyncio.fixture
