@@ -168,7 +168,8 @@ class CityHallApp:
             follow_ups=follow_ups,
             outbox=outbox,
             describe=self._describe,
-            concurrency=concurrency,
+            # More keys than calls at once: while some read and write records, the homeserver has enough to do.
+            concurrency=concurrency + concurrency // 2,
         )
 
     @asynccontextmanager

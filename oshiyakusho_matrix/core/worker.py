@@ -66,7 +66,7 @@ class Source(Protocol):
     async def take(self, busy: frozenset[Hashable], limit: int) -> Batch:
         """Return at most ``limit`` due jobs, none with a key in ``busy``; ``next_due`` leaves ``busy`` keys out too.
 
-        ``limit`` is at least 1; where it was reached, the first job to end looks again, and ``next_due`` may be left out.
+        ``limit`` is at least 1. Where it was reached, ``next_due`` may be left out: the first job to end looks again.
         May raise ``Temporary`` (asked again after a rest).
         """
 
