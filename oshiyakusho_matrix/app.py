@@ -106,7 +106,7 @@ class CityHallApp:
         self.registry = registry = registry_with_help(
             (
                 LANGUAGE,
-                status_command(lambda: self.status.figures(), self._describe),
+                status_command(lambda: self.status.figures(), self.describe),
                 retry_command(queue, lambda: self.inbox, self.sender),
                 *division_commands(self.hall, heads),
                 *member_commands(self.roster),
@@ -161,13 +161,13 @@ class CityHallApp:
                 FollowUpController(store, outbox),
                 Housekeeper(
                     store=store,
-                    trimmed=lambda: (self.inbox, self.sender),
+                    trimmed=(self.inbox, self.sender),
                     look_at_everything=self._look_at_everything,
                 ),
             ],
             follow_ups=follow_ups,
             outbox=outbox,
-            describe=self._describe,
+            describe=self.describe,
             # More keys than calls at once: while some read and write records, the homeserver has enough to do.
             concurrency=concurrency + concurrency // 2,
         )
@@ -215,12 +215,16 @@ class CityHallApp:
             office = await room_in_role(connection, "office")
         return office.room_id if office else None
 
+    async def hall_address(self) -> str:
+        """Return where people knock. There is one once ``open`` has returned."""
+        return f"#{await self._alias_prefix()}:{self.identity.server_name}"
+
     async def _alias_prefix(self) -> str:
         async with self.store.reading() as connection:
             hall = await room_in_role(connection, "hall")
         return hall.alias_localpart if hall else "cityhall"
 
-    async def _describe(self, tx: Transaction, key: WorkKey) -> Text:
+    async def describe(self, tx: Transaction, key: WorkKey) -> Text:
         """Name rooms by what people call them."""
         if key.kind == "room":
             found = (await self.hall.picture(tx)).find(key.name)

@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -12,8 +11,6 @@ from oshiyakusho_matrix import __version__
 from oshiyakusho_matrix.core.errors import CityHallError, Misconfigured, Refused
 from oshiyakusho_matrix.operations import terminal
 from oshiyakusho_matrix.settings import Settings, load_settings
-
-T = TypeVar("T")
 
 cli = typer.Typer(
     name="oshiyakusho-matrix",
@@ -85,7 +82,7 @@ def serve(config: Config = CONFIG) -> None:
     with _told():
         settings = _settings(config)
         terminal.set_up_log(settings.log)
-        _run(run(settings))
+        asyncio.run(run(settings))
 
 
 @cli.command()
@@ -100,7 +97,7 @@ def doctor(
     from oshiyakusho_matrix.operations.examination import examine_installation
 
     with _told():
-        found = _run(examine_installation(_settings(config), homeserver_config))
+        found = asyncio.run(examine_installation(_settings(config), homeserver_config))
     failed = terminal.print_examinations(found, as_json=as_json)
     raise typer.Exit(1 if failed else 0)
 
@@ -120,7 +117,9 @@ def rooms_check(
         where = directory or _settings(config).rooms
     findings = check(where)
     if as_json:
-        rows = [replace_message(f.file, f.line, f.column, terminal.words(f.message)) for f in findings]
+        rows = [
+            {"file": f.file, "line": f.line, "column": f.column, "message": terminal.words(f.message)} for f in findings
+        ]
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
     else:
         for f in findings:
@@ -148,7 +147,7 @@ def rooms_plan(config: Config = CONFIG, as_json: Json = False) -> None:
     from oshiyakusho_matrix.operations.applying import plan_only
 
     with _told():
-        plan = _run(plan_only(_settings(config)))
+        plan = asyncio.run(plan_only(_settings(config)))
     terminal.print_plan(plan, as_json=as_json)
     raise typer.Exit(1 if plan.unknown else 0 if plan.empty else 2)
 
@@ -163,7 +162,7 @@ def rooms_apply(
     from oshiyakusho_matrix.operations.applying import apply_and_wait
 
     with _told(), terminal.progress(quiet=as_json) as progress:
-        outcome = _run(apply_and_wait(_settings(config), timeout=timeout, progress=progress))
+        outcome = asyncio.run(apply_and_wait(_settings(config), timeout=timeout, progress=progress))
     terminal.print_outcome(outcome, as_json=as_json)
     raise typer.Exit(0 if outcome.complete else 1)
 
@@ -184,7 +183,7 @@ def db_upgrade(config: Config = CONFIG) -> None:
             await engine.dispose()
 
     with _told():
-        typer.echo(_run(run(_settings(config))))
+        typer.echo(asyncio.run(run(_settings(config))))
 
 
 @cli.command()
@@ -203,12 +202,7 @@ def demo(
     from oshiyakusho_matrix.demo.run import run_demo
 
     with _told():
-        _run(run_demo(data_dir, fresh=fresh, tour=tour, rooms=rooms_dir))
-
-
-def replace_message(file: str, line: int, column: int, message: str) -> dict[str, object]:
-    """Return one finding as JSON values."""
-    return {"file": file, "line": line, "column": column, "message": message}
+        asyncio.run(run_demo(data_dir, fresh=fresh, tour=tour, rooms=rooms_dir))
 
 
 def _settings(config: Path) -> Settings:
@@ -216,11 +210,6 @@ def _settings(config: Path) -> Settings:
     for sentence in settings.warnings:
         typer.echo(sentence, err=True)
     return settings
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; psycopg needs the selector loop, which is the default wherever we run."""
-    return asyncio.run(work)
 
 
 class _told:  # noqa: N801 - reads as a statement: with _told(): ...

@@ -3,7 +3,7 @@
 The work queue is the clock: this is one key that is due again a day later.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -37,7 +37,7 @@ class Housekeeper:
         self,
         *,
         store: Store,
-        trimmed: Callable[[], tuple[Trimmed, ...]],
+        trimmed: Sequence[Trimmed],
         look_at_everything: Callable[[Transaction], Awaitable[None]],
     ) -> None:
         self._store = store
@@ -47,10 +47,10 @@ class Housekeeper:
     async def reconcile(self, name: str) -> Settled:
         """Do it, and again tomorrow."""
         present = now()
-        for each in self._trimmed():
+        for each in self._trimmed:
             await each.trim(present - KEPT)
         async with self._store.transaction() as tx:
-            await expire(tx, present)
+            await expire(tx, present, kept=KEPT)
             await tx.connection.execute(delete(drift).where(drift.c.reported_at < present - KEPT))
             await self._look_at_everything(tx)
         return Settled(look_again=present + _DAY)

@@ -95,9 +95,14 @@ def applied(place: Place) -> None:
 
 def audited(place: Place) -> list[tuple[str, ...]]:
     """Return who did what, from the audit table."""
+    return in_database(place, "SELECT actor, command, outcome FROM audit ORDER BY id")
+
+
+def in_database(place: Place, statement: str) -> list[tuple[str, ...]]:
+    """Run one statement on the installation's own database."""
     (database,) = place.directory.rglob("oshiyakusho.sqlite3")
-    with closing(sqlite3.connect(database)) as connection:
-        return connection.execute("SELECT actor, command, outcome FROM audit ORDER BY id").fetchall()
+    with closing(sqlite3.connect(database)) as connection, connection:
+        return connection.execute(statement).fetchall()
 
 
 def figure(place: Place, name: str) -> float:
@@ -148,6 +153,26 @@ def test_apply_beside_a_running_serve_shares_the_work(place: Place) -> None:
         applied(place)
         assert figure(place, "rooms_made") == ROOMS
         assert figure(place, "work_parked") == 0
+
+
+def test_apply_and_serve_are_not_kept_by_what_has_nothing_to_do_with_them(place: Place) -> None:
+    applied(place)
+    in_database(
+        place,
+        "INSERT INTO work (kind, name, priority, due_at, asked, attempts, crashes, created_at, parked_at, last_error) "
+        """SELECT 'member', '@dareka:localhost', 20, now, 1, 0, 0, now, now, '"why"' """
+        "FROM (SELECT max(at) AS now FROM audit)",
+    )
+    file = place.directory / "town" / "divisions" / "juumin.yaml"
+    try:
+        applied(place)
+        # The records are what serve works by; the files matter when they are applied.
+        file.write_text("slug: [", encoding="utf-8")
+        with serving(place):
+            assert status_of(f"http://127.0.0.1:{place.web_port}/") == 200
+    finally:
+        file.write_text(SECOND, encoding="utf-8")
+        in_database(place, "DELETE FROM work WHERE name = '@dareka:localhost'")
 
 
 def test_serve_is_starting_then_ready_tells_figures_and_ends_within_seconds(place: Place) -> None:

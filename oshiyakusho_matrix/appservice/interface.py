@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Protocol
 
 from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId
@@ -24,7 +23,6 @@ class InboundEvent:
     room_id: RoomId
     sender: UserId
     type: str
-    sent_at: datetime
     content: Mapping[str, Any]
     state_key: str | None = None
     unsigned: Mapping[str, Any] = field(default_factory=dict)

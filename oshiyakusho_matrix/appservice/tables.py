@@ -5,11 +5,10 @@ content is emptied when it is done, because what people write is not ours to kee
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Row, String, Table, Text, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.appservice.border import ClientEvent
@@ -17,6 +16,7 @@ from oshiyakusho_matrix.appservice.interface import InboundEvent
 from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId, new_reference
 from oshiyakusho_matrix.store.lanes import Lanes, RowState
 from oshiyakusho_matrix.store.metadata import Moment, metadata
+from oshiyakusho_matrix.store.statements import upsert
 
 #: ``digest`` tells a repeat from a homeserver that was set up anew and counts its transactions from 1 again.
 inbox_transaction = Table(
@@ -61,7 +61,8 @@ async def keep_transaction(connection: AsyncConnection, txn_id: str, digest: str
     known = (await connection.execute(select(inbox_transaction.c.digest).where(key))).scalar_one_or_none()
     if known is None:
         values = {"txn_id": txn_id, "digest": digest, "received_at": at}
-        await _insert_missing(connection, inbox_transaction, "txn_id", [values])
+        unless_known = upsert(connection, inbox_transaction).on_conflict_do_nothing(index_elements=["txn_id"])
+        await connection.execute(unless_known, values)
     elif known != digest:
         await connection.execute(update(inbox_transaction).where(key).values(digest=digest, received_at=at))
     return known != digest
@@ -76,7 +77,8 @@ async def keep_events(connection: AsyncConnection, txn_id: str, events: Sequence
         for event in events
     ]
     if rows:
-        await _insert_missing(connection, inbox_event, "event_id", rows)
+        unless_known = upsert(connection, inbox_event).on_conflict_do_nothing(index_elements=["event_id"])
+        await connection.execute(unless_known, rows)
 
 
 async def mark_done(connection: AsyncConnection, seqs: Sequence[int]) -> bool:
@@ -97,15 +99,7 @@ def to_event(row: Row[Any]) -> InboundEvent:
         room_id=RoomId(row.room_id),
         sender=UserId(row.sender),
         type=row.type,
-        sent_at=datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=row.origin_server_ts),
         content=row.content,
         state_key=row.state_key,
         unsigned=row.unsigned,
     )
-
-
-async def _insert_missing(
-    connection: AsyncConnection, table: Table, unique: str, rows: Sequence[dict[str, Any]]
-) -> None:
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    await connection.execute(insert(table).on_conflict_do_nothing(index_elements=[unique]), rows)

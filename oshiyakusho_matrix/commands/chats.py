@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
+from oshiyakusho_matrix.commands.language import preferred_language
 from oshiyakusho_matrix.commands.tables import direct_chat
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
@@ -176,7 +177,8 @@ class ChatController:
                 update(direct_chat).where(direct_chat.c.reference == row.reference, *unchanged).values(state=state)
             )
             if moved.rowcount and text is not None:
-                await self._outbox.post(tx, row.room_id, text)
+                language = await preferred_language(tx.connection, row.user_id)
+                await self._outbox.post(tx, row.room_id, text, language=language)
 
     async def _open_beside(self, user_id: UserId) -> RoomAlias:
         """Return the unencrypted chat that the bot keeps with somebody, made and with them invited."""
@@ -191,8 +193,9 @@ class ChatController:
         room_id = made or (observed.room_id if isinstance(observed, Present) else None)
         if room_id is None:
             raise Temporary("a direct chat was neither found nor made")
-        await self._rooms.invite(room_id, user_id)
+        # Noted first: whoever is invited may speak at once.
         await self._note(reference, state="open", room_id=room_id)
+        await self._rooms.invite(room_id, user_id)
         return desired.alias
 
     async def _own_chat(self, user_id: UserId) -> str:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
@@ -146,8 +146,13 @@ async def move(tx: Transaction, reference: str, state: State, sign: Sign) -> Sta
     return following if moved.rowcount == 1 else None
 
 
-async def expire(tx: Transaction, before: datetime) -> int:
-    """End all that waited until ``before`` in vain, and forget their arguments; return how many. For a daily sweep."""
+async def expire(tx: Transaction, before: datetime, *, kept: timedelta) -> int:
+    """End all that waited until ``before`` in vain, and forget their arguments; return how many. For a daily sweep.
+
+    Those that ended longer ago than ``kept`` are forgotten.
+    """
+    over = (confirmation.c.state != State.WAITING.value, confirmation.c.expires_at < before - kept)
+    await tx.connection.execute(delete(confirmation).where(*over))
     ended = await tx.connection.execute(
         update(confirmation)
         .where(confirmation.c.state == State.WAITING.value, confirmation.c.expires_at < before)

@@ -7,18 +7,14 @@ ordinary talk are no commands: a ghost speaks for a guest, and a guest commands 
 import re
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
 
 from oshiyakusho_matrix.appservice.interface import InboundEvent
+from oshiyakusho_matrix.appservice.registration import GHOST_PREFIX
 from oshiyakusho_matrix.commands.pills import mentions_in
 from oshiyakusho_matrix.commands.words import Mention, Word, split
 from oshiyakusho_matrix.core.ids import UserId, server_of
 from oshiyakusho_matrix.core.text import fold
 
-GHOST_PREFIX: Final = "@_och_"
-
-# Neither database stores them: NUL, and halves of surrogate pairs that JSON can hold.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _REPLY_FALLBACK = re.compile(r"> (?:\* )?<@[^\n]*\n(?:>[^\n]*\n)*\n?")
 # What makes a user id another, longer one: more of the server's name, or a port.
 _LONGER_ID = re.compile(r"\w|[.-]\w|:\d")
@@ -57,9 +53,8 @@ def hear(event: InboundEvent, *, bot: UserId, bot_name: str) -> Heard | None:
         return None
     if relation.get("rel_type") == "m.replace" or "m.new_content" in content:
         return None
-    text = _UNSTORABLE.sub("\ufffd", body)
-    if fallback := _REPLY_FALLBACK.match(text):
-        text = text[fallback.end() :]
+    fallback = _REPLY_FALLBACK.match(body)
+    text = body[fallback.end() :] if fallback else body
     mentioned = _mentioned(content.get("m.mentions"))
     pills = mentions_in(text, formatted) if isinstance(formatted, str) else mentions_in(text, "")
     manner, start = _addressed(text, pills, mentioned, bot, bot_name)
@@ -68,7 +63,7 @@ def hear(event: InboundEvent, *, bot: UserId, bot_name: str) -> Heard | None:
 
 
 def _speaks_for_us(sender: UserId, bot: UserId) -> bool:
-    return sender == bot or (sender.startswith(GHOST_PREFIX) and server_of(sender) == server_of(bot))
+    return sender == bot or (sender.startswith(f"@{GHOST_PREFIX}") and server_of(sender) == server_of(bot))
 
 
 def _mentioned(mentions: object) -> frozenset[UserId]:

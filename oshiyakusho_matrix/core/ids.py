@@ -16,9 +16,8 @@ EventId = NewType("EventId", str)
 Slug = NewType("Slug", str)
 
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$"
-
-_SERVER = r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
-_USER = re.compile(rf"@[a-z0-9._=/+-]+:{_SERVER}")
+SERVER_PATTERN = r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_USER = re.compile(rf"@[a-z0-9._=/+-]+:{SERVER_PATTERN}")
 _MATRIX_TO = re.compile(r"^(?:https://matrix\.to/#/|matrix:u/)")
 
 

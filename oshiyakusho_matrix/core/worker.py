@@ -146,7 +146,7 @@ class Worker:
             return self._rest(self, error.retry_after)
         self._resting.pop(self, None)
         for job in batch.jobs:
-            self._running[job.key] = asyncio.create_task(self._do(job), name=f"{self._name} {job.key}")
+            self._running[job.key] = asyncio.create_task(self._do(job), name=self._name)
         times = [*resting.values(), *([batch.next_due] if batch.next_due else [])]
         if not self._running and not self._wanted.is_set() and (not times or min(times) > self._now()):
             self._idle.set()

@@ -10,7 +10,8 @@ from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.asking import ask_everything
-from oshiyakusho_matrix.divisions.domain import Allow, Audience
+from oshiyakusho_matrix.divisions.desired import NotYet
+from oshiyakusho_matrix.divisions.domain import Allow
 from oshiyakusho_matrix.divisions.drift import describe
 from oshiyakusho_matrix.divisions.picture import Picture, take_picture
 from oshiyakusho_matrix.divisions.tables import title
@@ -170,8 +171,8 @@ def desire(picture: Picture, localpart: str) -> DesiredRoom | None:
         return None
     try:
         return picture.desired(*found)
-    except ValueError:
-        # Restricted to a space that is not made yet; whoever makes that asks for this key again.
+    except NotYet:
+        # Whoever makes what it waits for asks for this key again.
         return None
 
 
@@ -182,9 +183,7 @@ async def find_strangers(store: Store, row: ManagedRoom, observed: Observed, *, 
     inside = set(observed.inside()) - {bot}
     async with store.reading() as connection:
         current = await current_among(connection, inside)
-    if row.audience == Audience.SECRETARIAT:
-        current = {u: m for u, m in current.items() if m.secretariat}
-    return inside - current.keys()
+    return {user_id for user_id in inside if not row.admits(current.get(user_id))}
 
 
 def _called(observed: Observed, user_id: UserId) -> Text:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from oshiyakusho_matrix.core.errors import CityHallError
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
 from oshiyakusho_matrix.divisions.domain import Allow, JoinRule, Kind, Lifecycle, Posting, RoomRule, Space
 from oshiyakusho_matrix.homeserver.creation import creator_is_listed
@@ -15,6 +16,10 @@ from oshiyakusho_matrix.reconcile.room_plan import DesiredRoom
 
 HEAD_POWER = 50
 STATE_POWER = 100
+
+
+class NotYet(CityHallError):
+    """A room cannot be wanted yet: what it is restricted to is not made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ def desired_room(
     lifecycle: Lifecycle,
     children: Mapping[RoomId, Content],
 ) -> DesiredRoom:
-    """Return a room as the records want it. ValueError if it is restricted to something that is not made yet."""
+    """Return a room as the records want it. ``NotYet`` if it is restricted to something that is not made yet."""
     is_space = not rule.key
     names = {"name": space.name.ja, "purpose": space.purpose.ja}
     state = (
@@ -117,5 +122,5 @@ def _join_rules(rule: RoomRule, around: Surroundings) -> Content:
         return {"join_rule": rule.join_rule.value}
     gate = around.hall_id if rule.allow is Allow.HALL else around.space_id
     if gate is None:
-        raise ValueError("the space whose members it lets in does not exist yet")
+        raise NotYet("the space whose members it lets in does not exist yet")
     return {"join_rule": "restricted", "allow": [{"type": "m.room_membership", "room_id": gate}]}

@@ -1,4 +1,4 @@
-"""The city hall as it should be: kinds, spaces, rooms, and what each room's state must therefore say.
+"""The city hall as it should be: kinds, spaces and the rules of their rooms. ``desired`` makes room state of them.
 
 Pure: no clock, no I/O, no logging. ``catalogue`` builds these from ``rooms/*.yaml``, ``tables`` from the records.
 """

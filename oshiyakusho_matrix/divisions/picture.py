@@ -108,7 +108,7 @@ class Picture:
         return links
 
     def desired(self, record: SpaceRecord, rule: RoomRule) -> DesiredRoom:
-        """Return a room as it should be. ValueError while what it is restricted to does not exist."""
+        """Return a room as it should be. ``NotYet`` while what it is restricted to does not exist."""
         slug = record.space.slug
         hall = self.hall
         around = Surroundings(

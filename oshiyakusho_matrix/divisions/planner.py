@@ -27,7 +27,6 @@ UNMADE = "!unmade:"
 class RoomPlan:
     """What would happen to one room. ``unknown`` says why it could not be read; then nothing is planned."""
 
-    slug: str
     alias_localpart: str
     title: str
     actions: Sequence[Action]
@@ -78,10 +77,10 @@ class Planner:
         known = None if row.room_id and row.room_id.startswith(UNMADE) else row.room_id
         observed = await self._keeper.observe(desired, known)
         if isinstance(observed, Unknown):
-            return RoomPlan(record.space.slug, localpart, name, (), observed.why)
+            return RoomPlan(localpart, name, (), observed.why)
         strangers = await find_strangers(self._store, row, observed, bot=self._keeper.bot)
         actions = plan(desired, observed, bot=self._keeper.bot, strangers=strangers)
-        return RoomPlan(record.space.slug, localpart, name, actions)
+        return RoomPlan(localpart, name, actions)
 
 
 def _as_if_applied(picture: Picture, merged: Merged) -> Picture:

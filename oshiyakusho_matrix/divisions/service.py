@@ -21,6 +21,7 @@ from oshiyakusho_matrix.divisions.tables import SpaceRecord, kind_to_json, space
 from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
 from oshiyakusho_matrix.roster.events import Happened, MemberRemoved
 from oshiyakusho_matrix.roster.service import register_rooms
+from oshiyakusho_matrix.store.statements import one_at_a_time
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 #: What an address may have in all, with # and the server's name (Matrix specification, "Room aliases").
@@ -40,12 +41,17 @@ class CityHall:
         """Return the records as this transaction sees them."""
         return await take_picture(tx.connection, server_name=self.server_name, bot=self._bot)
 
+    async def _begin(self, tx: Transaction) -> Picture:
+        """Return the records as they stay until this transaction ends: they are written anew from what is read."""
+        await one_at_a_time(tx.connection, 4)
+        return await self.picture(tx)
+
     async def apply(self, tx: Transaction, declaration: Declaration, *, by: UserId) -> tuple[Merged, list[WorkKey]]:
         """Merge the files into the records and ask for every room. Refused if a head named in the files is no member.
 
         Returns what changed on record, and the keys that were asked for.
         """
-        before = await self.picture(tx)
+        before = await self._begin(tx)
         merged = merge(declaration, before.kinds, before.records)
         for key in merged.kinds_changed:
             await tx.connection.execute(delete(space_kind).where(space_kind.c.key == key))
@@ -62,7 +68,7 @@ class CityHall:
 
     async def create(self, tx: Transaction, *, slug: str, group: str, name: Names, purpose: Names) -> list[WorkKey]:
         """Make a division. Refused if the slug was ever used, its addresses are taken, or there is no such group."""
-        picture = await self.picture(tx)
+        picture = await self._begin(tx)
         if slug in picture.records:
             taken = picture.records[slug].space.name.ja
             raise Refused(
@@ -91,7 +97,7 @@ class CityHall:
         self, tx: Transaction, slug: str, *, name: Names, purpose: Names, group: str | None
     ) -> list[WorkKey]:
         """Change what is given (an empty name or purpose keeps the old one). Refused if nothing would change."""
-        picture = await self.picture(tx)
+        picture = await self._begin(tx)
         record = find_division(picture, slug)
         before = record.space
         if group is not None:
@@ -113,7 +119,7 @@ class CityHall:
 
     async def set_lifecycle(self, tx: Transaction, slug: str, lifecycle: Lifecycle) -> list[WorkKey]:
         """Archive a division, or open an archived one again. Refused if it is in that state."""
-        record = find_division(await self.picture(tx), slug)
+        record = find_division(await self._begin(tx), slug)
         if record.lifecycle is lifecycle:
             state = say("archived") if lifecycle is Lifecycle.ARCHIVED else say("active")
             raise Refused(say("{name} is {state} already.", name=record.space.name.ja, state=state))
@@ -122,8 +128,11 @@ class CityHall:
 
     async def on_roster(self, tx: Transaction, happened: Happened) -> None:
         """End the mandates of whoever is removed; keep the power levels of the hall true to the secretariat."""
+        removed = isinstance(happened, MemberRemoved)
+        if not (removed or happened.secretariat):
+            return
         picture = await self.picture(tx)
-        if isinstance(happened, MemberRemoved):
+        if removed:
             await self._heads.end_all(tx, picture, happened.user_id)
         if happened.secretariat and picture.hall is not None:
             await ask_space(tx, self._work, picture, picture.hall.space.slug)

@@ -1,6 +1,6 @@
 """The homeserver over the client-server API, as an application service: the real ``Homeserver``.
 
-Made by ``app.py``; controllers, the outbox and ``doctor`` each see only the role that they need. Each method
+Made by ``operations``; controllers, the outbox and ``doctor`` each see only the role that they need. Each method
 is one request, but for those that must tell "no" from "already so". Measured on Synapse 1.163; the sections named
 in comments are of https://spec.matrix.org/v1.16/client-server-api/.
 """

@@ -36,12 +36,6 @@ def creation_body(room: NewRoom, bot: UserId) -> dict[str, Any]:
         body["room_alias_name"] = room.alias_localpart
     if room.creation:
         body["creation_content"] = dict(room.creation)
-    invite = [*room.invite]
-    if room.direct_with is not None:
-        body["is_direct"] = True
-        invite = [room.direct_with, *(user for user in invite if user != room.direct_with)]
-    if invite:
-        body["invite"] = invite
     return body
 
 

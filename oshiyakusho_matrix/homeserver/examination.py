@@ -1,6 +1,7 @@
 """What ``doctor`` asks the homeserver beyond daily work: its clock, its room versions, whether it holds us back.
 
-``MatrixExaminer`` implements ``interface.DoctorHomeserver``; ``cli.py`` makes one beside the ``MatrixHomeserver``.
+``MatrixExaminer`` implements ``interface.DoctorHomeserver``; ``operations.examination`` makes one beside
+the ``MatrixHomeserver``.
 """
 
 import asyncio

@@ -80,10 +80,6 @@ class FakeWorld:
         state.setdefault(("m.room.history_visibility", ""), {"history_visibility": "shared"})
         for (event_type, state_key), content in state.items():
             self.send(room, creator, event_type, content, state_key)
-        extra = {"is_direct": True} if body.get("is_direct") else {}
-        for user_id in body.get("invite", ()):
-            invite = self.member_content(user_id, "invite", **extra)
-            self.send(room, creator, "m.room.member", invite, user_id)
         return room.room_id
 
     def send(
@@ -119,10 +115,10 @@ class FakeWorld:
             self.outgoing.append(self._as_delivered(room, event))
         return EventId(event["event_id"])
 
-    def member_content(self, user_id: UserId, membership: str, **extra: Any) -> Content:
+    def member_content(self, user_id: UserId, membership: str) -> Content:
         """Write the content of a membership, with the user's name as a homeserver adds it."""
         name = self.display_names.get(user_id)
-        return {"membership": membership, **({"displayname": name} if name else {}), **extra}
+        return {"membership": membership, **({"displayname": name} if name else {})}
 
     def _free_alias(self, localpart: str | None) -> RoomAlias | None:
         if localpart is None:

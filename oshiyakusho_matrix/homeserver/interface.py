@@ -47,7 +47,7 @@ class NewRoom:
 
     ``creation`` is ``creation_content`` (``type``, ``m.federate``). ``power_levels`` is the whole content of
     ``m.room.power_levels`` (it replaces the homeserver's own, but for the creator, who stands in ``users`` before
-    version 12 and never from then on). ``direct_with`` makes it a direct chat. Without a join rule it is by invite.
+    version 12 and never from then on). Without a join rule it is by invite.
     """
 
     version: str
@@ -55,8 +55,6 @@ class NewRoom:
     creation: Content = field(default_factory=dict)
     power_levels: Content | None = None
     state: Sequence[StateEvent] = ()
-    invite: Sequence[UserId] = ()
-    direct_with: UserId | None = None
 
 
 class RoomReader(Protocol):

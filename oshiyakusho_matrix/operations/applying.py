@@ -55,7 +55,9 @@ async def apply_and_wait(settings: Settings, *, timeout: int, progress: Callable
             await app.hall.apply(tx, declaration, by=app.identity.bot)
             await _enter_into_audit(tx, app)
         async with app.working():
-            counts = await app.loop.settle_all(timedelta(seconds=timeout), progress)
+            counts = await app.loop.settle_all(timedelta(seconds=timeout), progress, kinds=("room",))
         figures = await app.status.figures()
-        failed = tuple(say("{key}: {why}", key=str(parked.key), why=parked.why) for parked in figures.parked)
+        parked = [each for each in figures.parked if each.key.kind == "room"]
+        async with app.store.transaction() as tx:
+            failed = tuple([say("{what}: {why}", what=await app.describe(tx, p.key), why=p.why) for p in parked])
         return Outcome(figures.rooms_made, counts.busy, failed)

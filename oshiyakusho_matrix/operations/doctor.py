@@ -1,7 +1,7 @@
 """Examines an installation: what is set, what is stored, what the homeserver says, and how to mend what is wrong.
 
-``cli.py`` calls ``examine`` for ``doctor`` with the instruments that it has built, and prints what comes back. Nothing
-is changed. What cannot be looked at because something before it failed is left out.
+``examination`` calls ``examine`` with the instruments that it has built; ``cli.py`` prints what comes back. Nothing is
+changed. What cannot be looked at because something before it failed is left out.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -17,6 +17,7 @@ from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import CityHallError, Misconfigured
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
 from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.homeserver.creation import creator_is_listed
 from oshiyakusho_matrix.homeserver.interface import (
     DoctorHomeserver,
     Forbidden,
@@ -32,8 +33,6 @@ from oshiyakusho_matrix.settings.values import Listen
 OLDEST_SPECIFICATION = (1, 7)
 #: Beyond this, dates in messages and the order of events confuse people.
 CLOCK_TOLERANCE = timedelta(seconds=5)
-#: From this room version on, creators stand above all power levels (MSC4289).
-CREATORS_RULE_FROM = 12
 _PING = "/_matrix/app/v1/ping"
 
 
@@ -215,7 +214,8 @@ def _creator(user: UserId, create: StateEvent | None) -> tuple[bool, bool]:
     if create is None:
         return False, False
     version = str(create.content.get("room_version", "1"))
-    reigns = version.isascii() and version.isdigit() and int(version) >= CREATORS_RULE_FROM
+    # Creators who are not listed stand above all power levels (MSC4289). Of versions unknown to us we do not claim it.
+    reigns = version.isascii() and version.isdigit() and not creator_is_listed(version)
     also = create.content.get("additional_creators") if reigns else None
     return user == create.sender or (isinstance(also, (list, tuple)) and user in also), reigns
 

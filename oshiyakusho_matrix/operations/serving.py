@@ -14,7 +14,6 @@ from aiohttp import web
 from oshiyakusho_matrix.app import CityHallApp, Identity, load_from
 from oshiyakusho_matrix.appservice.routes import appservice_routes
 from oshiyakusho_matrix.core.errors import Misconfigured, Permanent, Temporary
-from oshiyakusho_matrix.divisions.desired import alias_localpart
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
 from oshiyakusho_matrix.settings import Settings
 from oshiyakusho_matrix.settings.values import Listen
@@ -113,11 +112,11 @@ async def running(settings: Settings) -> AsyncIterator[CityHallApp]:
         operators.add_routes(appservice_routes(app.inbox, settings.registration.hs_token))
         operators.add_routes(status_routes(app.status, lambda: ready))
         await _listen(stack, operators, settings.listen)
-        if settings.web_listen is not None:
-            pages = public_pages(settings.public_url or "", hall=await _hall_address(app))
-            await _listen(stack, pages, settings.web_listen)
         await stack.enter_async_context(app.working())
         await app.open()
+        if settings.web_listen is not None:
+            pages = public_pages(settings.public_url or "", hall=await app.hall_address())
+            await _listen(stack, pages, settings.web_listen)
         ready = True
         logger.info("ready", listen=str(settings.listen), bot=settings.bot)
         await app.announce()
@@ -125,13 +124,6 @@ async def running(settings: Settings) -> AsyncIterator[CityHallApp]:
             yield app
         finally:
             ready = False
-
-
-async def _hall_address(app: CityHallApp) -> str:
-    """Return where people knock, as the files declare it. ``Misconfigured`` if the files do not hold."""
-    declaration = await asyncio.to_thread(app.load)
-    kind = declaration.kinds[declaration.spaces[declaration.hall].kind]
-    return f"#{alias_localpart(kind, declaration.hall, kind.space)}:{app.identity.server_name}"
 
 
 async def _listen(stack: AsyncExitStack, application: web.Application, where: Listen) -> None:

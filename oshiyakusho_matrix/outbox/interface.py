@@ -25,10 +25,8 @@ class Outbox(Protocol):
     async def reply(self, tx: Transaction, to: ReplyTo, text: Text, *, extra: Mapping[str, Any] | None = None) -> None:
         """Answer a message. ``extra`` is merged into the event's content (namespaced keys only)."""
 
-    async def post(
-        self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja", notify: str | None = None
-    ) -> None:
-        """Say something in a room by itself. ``notify`` is a user to mention (then it is m.text, else m.notice)."""
+    async def post(self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja") -> None:
+        """Say something in a room by itself, as a notice."""
 
     async def tell_secretariat(self, tx: Transaction, text: Text) -> None:
         """Say something in 事務局室; kept until that room exists."""

@@ -131,19 +131,21 @@ class OutboxSender:
             )
         for number, row in enumerate(rows):
             if self._stopping:
-                await self._unmark(rows[number:])
+                await self._unmark(rows[number:], present)
                 break
             if not await self._send(row, room_id):
-                await self._unmark(rows[number + 1 :])
+                await self._unmark(rows[number + 1 :], present)
                 break
 
-    async def _unmark(self, rows: Sequence[Row[Any]]) -> None:
+    async def _unmark(self, rows: Sequence[Row[Any]], marked: datetime) -> None:
         """Those that have not been tried after all get no first attempt: their day has not begun."""
         untried = [row.id for row in rows if row.first_attempt_at is None]
         if untried:
             async with self._store.transaction() as tx:
                 await tx.connection.execute(
-                    update(outbox_message).where(outbox_message.c.id.in_(untried)).values(first_attempt_at=None)
+                    update(outbox_message)
+                    .where(outbox_message.c.id.in_(untried), outbox_message.c.first_attempt_at == marked)
+                    .values(first_attempt_at=None)
                 )
 
     async def _send(self, row: Row[Any], room_id: RoomId) -> bool:

@@ -44,25 +44,17 @@ class DatabaseOutbox:
             content[key] = value
         await self._keep(tx, to.room_id, content)
 
-    async def post(
-        self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja", notify: str | None = None
-    ) -> None:
-        """See ``Outbox.post``. Only ``m.text`` with ``m.mentions`` makes somebody's telephone ring."""
-        if notify is None:
-            content = self._content(text, language, msgtype="m.notice")
-        else:
-            content = self._content(text, language, msgtype="m.text", mentions={"user_ids": [notify]})
-        await self._keep(tx, room_id, content)
+    async def post(self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja") -> None:
+        """See ``Outbox.post``. An ``m.notice``: it makes nobody's telephone ring."""
+        await self._keep(tx, room_id, self._content(text, language, msgtype="m.notice"))
 
     async def tell_secretariat(self, tx: Transaction, text: Text) -> None:
         """See ``Outbox.tell_secretariat``. ``m.text``, so that whoever wants to hear of everything there can."""
         await self._keep(tx, SECRETARIAT, self._content(text, "ja", msgtype="m.text"))
 
-    def _content(
-        self, text: Text, language: str, *, msgtype: str, mentions: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def _content(self, text: Text, language: str, *, msgtype: str) -> dict[str, Any]:
         # m.mentions is always there: without it clients look for names in the text and call the wrong people.
-        return {"msgtype": msgtype, **self._renderer.render(text, language).content(), "m.mentions": mentions or {}}
+        return {"msgtype": msgtype, **self._renderer.render(text, language).content(), "m.mentions": {}}
 
     async def _keep(self, tx: Transaction, address: str, content: Mapping[str, Any]) -> None:
         present = self._now()

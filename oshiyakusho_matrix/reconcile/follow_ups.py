@@ -46,7 +46,8 @@ class DatabaseFollowUps:
         )
         positions = {key: position for position, key in reversed(list(enumerate(keys)))}
         for key in sorted(positions):  # in one order for all, so that two promises never wait for each other's rows
-            await self._queue.ask(tx, key, priority=Priority.ASKED)
+            # The last of all: whoever asked for it before keeps the priority they gave it.
+            await self._queue.ask(tx, key, priority=Priority.SWEEP)
             asked = await tx.connection.scalar(
                 select(work.c.asked).where(work.c.kind == key.kind, work.c.name == key.name)
             )

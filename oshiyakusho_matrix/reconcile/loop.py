@@ -7,8 +7,7 @@ cut off (kill, power) leaves only a lease behind, which runs out.
 
 import asyncio
 import hashlib
-import traceback
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random, SystemRandom
@@ -18,7 +17,7 @@ import structlog
 from oshiyakusho_matrix.core.clock import now as clock_now
 from oshiyakusho_matrix.core.errors import CityHallError, Temporary
 from oshiyakusho_matrix.core.text import plain
-from oshiyakusho_matrix.core.worker import Batch, Job, Worker
+from oshiyakusho_matrix.core.worker import Batch, Job, Worker, frames
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile import policy
 from oshiyakusho_matrix.reconcile.follow_ups import DatabaseFollowUps
@@ -89,13 +88,20 @@ class ControllerLoop:
         """Wait until nothing is in hand and nothing is due; what waits for another attempt is not waited for."""
         await self._worker.idle()
 
-    async def settle_all(self, timeout: timedelta, progress: Callable[[int, int], None] | None = None) -> Counts:
-        """Wait until no key is due, in hand or waiting for another attempt, or until ``timeout``; the loop must run.
+    async def settle_all(
+        self,
+        timeout: timedelta,
+        progress: Callable[[int, int], None] | None = None,
+        *,
+        kinds: Collection[str] | None = None,
+    ) -> Counts:
+        """Wait until no key (of some kinds) is due, in hand or waiting for another attempt, or until ``timeout``.
 
+        The loop must run meanwhile.
         ``progress`` gets how many runs have ended since, and that plus those to come. ``busy`` of the result is 0 if
         all have settled. Keys that are due later by their own wish are not waited for.
         """
-        before, kinds = self._ended, self._controllers.keys()
+        before, kinds = self._ended, kinds or self._controllers.keys()
         end = asyncio.get_running_loop().time() + timeout.total_seconds()
         while True:
             self._turned.clear()
@@ -177,8 +183,7 @@ class ControllerLoop:
         verdict = policy.judge(error, attempts=lease.attempts, crashes=lease.crashes, random=self._random)
         log = logger.bind(key=loggable(lease.key), reason=plain(verdict.why), attempts=lease.attempts + 1)
         if not isinstance(error, CityHallError):
-            # Where it happened, without the error's own words: they may quote what people wrote.
-            log.error("a controller failed unexpectedly", traceback="".join(traceback.format_tb(error.__traceback__)))
+            log.error("a controller failed unexpectedly", at=frames(error))
         if verdict.delay is None:
             if await self._queue.park(tx, lease, verdict.why):
                 log.error("a key was parked")

@@ -48,7 +48,7 @@ class WorkQueue:
             return
         present = self._clock()
         fresh = {"due_at": due or present, "asked": 1, "attempts": 0, "crashes": 0, "created_at": present}
-        rows = [{"kind": key.kind, "name": key.name, "priority": int(priority)} | fresh for key in keys]
+        rows = [{"kind": key.kind, "name": key.name, "priority": int(priority)} | fresh for key in sorted(keys)]
         row = upsert(tx.connection, work)
         new, old, parked, held = row.excluded, work.c, work.c.parked_at.is_not(None), work.c.lease.is_not(None)
         await tx.connection.execute(
@@ -78,11 +78,9 @@ class WorkQueue:
         for wake in self._sleepers:
             tx.after_commit(wake)
 
-    async def claim(
-        self, limit: int, *, kinds: Collection[str], busy: Collection[WorkKey] = (), now: datetime | None = None
-    ) -> list[Lease]:
+    async def claim(self, limit: int, *, kinds: Collection[str], busy: Collection[WorkKey] = ()) -> list[Lease]:
         """Lease up to ``limit`` keys that are due: highest priority first, then those due longest; none of ``busy``."""
-        present = now or self._clock()
+        present = self._clock()
         async with self._store.transaction() as tx:
             due = (
                 select(work)

@@ -29,8 +29,6 @@ PARKED_WITHIN, PARKED_AT_MOST = timedelta(minutes=10), 5
 async def describe_plainly(_tx: Transaction, key: WorkKey) -> Text:
     """Describe a key by what it says itself; for kinds that nobody describes better."""
     match key.kind:
-        case "space":
-            return say("the space {name}", name=key.name)
         case "room":
             return say("the room {name}", name=key.name)
         case "member":

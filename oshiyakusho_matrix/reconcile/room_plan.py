@@ -62,6 +62,13 @@ class Foreign:
 
 
 @dataclass(frozen=True, slots=True)
+class PutOut:
+    """The alias leads to the room on record, but somebody put the bot out of it."""
+
+    room_id: RoomId
+
+
+@dataclass(frozen=True, slots=True)
 class HalfMade:
     """The alias leads to a room that the bot is not in, and whose id was never recorded.
 
@@ -91,7 +98,7 @@ class Present:
         }
 
 
-Observed = Absent | Unknown | Foreign | HalfMade | Present
+Observed = Absent | Unknown | Foreign | PutOut | HalfMade | Present
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +159,8 @@ def plan(
             return [ReleaseAlias(desired.alias), CreateRoom(desired)]
         case Foreign():
             return [foreign(desired.alias)]
+        case PutOut():
+            return [put_out(desired.alias)]
         case Present():
             return [
                 *take_outs(observed, strangers, knocks=desired.knocks, bot=bot),
@@ -167,6 +176,17 @@ def foreign(alias: RoomAlias) -> Conflict:
         say(
             "The address {alias} leads to a room that this city hall did not make. It is left alone. "
             "Remove the address from that room, then apply again.",
+            alias=alias,
+        )
+    )
+
+
+def put_out(alias: RoomAlias) -> Conflict:
+    """Return the conflict over a room of ours that the bot is not in any more."""
+    return Conflict(
+        say(
+            "I was put out of the room {alias} and cannot keep it: whoever is inside stays inside. "
+            "A server administrator has to let me in again; then apply again.",
             alias=alias,
         )
     )

@@ -18,6 +18,7 @@ from oshiyakusho_matrix.reconcile.room_plan import (
     HalfMade,
     Observed,
     Present,
+    PutOut,
     PutState,
     ReleaseAlias,
     TakeOut,
@@ -59,6 +60,8 @@ class RoomKeeper:
             room_id = await self._rooms.resolve_alias(desired.alias)
             if room_id is None:
                 return Absent()
+            if room_id == known:
+                return PutOut(room_id)
             return await self._recognise(desired, room_id, recorded=known is not None)
         except Temporary as error:
             return Unknown(error.why)

@@ -120,8 +120,8 @@ class MemberController:
 
     async def _remove_from(self, made: Made, user_id: UserId) -> None:
         room, room_id = made
-        seen = await self._membership(room_id, user_id)
-        if seen in ("join", "invite") or (seen == "knock" and room.role != "hall"):
+        # Whoever knocks at the hall may wait there.
+        if room.role != "hall" or await self._membership(room_id, user_id) != "knock":
             await self._doors.kick(room_id, user_id, OUTSIDE)
 
     async def _membership(self, room_id: RoomId, user_id: UserId) -> str | None:

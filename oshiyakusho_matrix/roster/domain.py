@@ -65,6 +65,12 @@ class ManagedRoom:
         """Return whether only members (or the secretariat) may be inside."""
         return self.audience != "anyone"
 
+    def admits(self, somebody: Member | None) -> bool:
+        """Return whether somebody, by their record, may be inside."""
+        if not self.gated:
+            return True
+        return somebody is not None and somebody.current and (self.audience != "secretariat" or somebody.secretariat)
+
 
 def decide_invite(seen: str | None, before: HallState) -> tuple[bool, HallState]:
     """Decide whether to invite a current member into a room, and where they then stand.

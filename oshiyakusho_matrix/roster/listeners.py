@@ -38,16 +38,17 @@ class RoomWatch:
         )
         # Whoever does not belong is the room's business alone: it takes them out and says who brought them, which would
         # go unseen if the person's own key were faster.
-        wanted = (
-            member is not None and current and (room.role == "hall" or (room.role == "office" and member.secretariat))
-        )
+        belongs = event.type == "m.room.member" and room.admits(member)
+        # Whoever belongs there may come and go: looking at the whole room each time would cost more the more come.
+        moved = belongs and event.sender == event.state_key
 
         async def write(tx: Transaction) -> None:
             if knocking:
                 await self._tell_of_knock(tx, event)
                 return
-            await self._work.ask(tx, room_key(room.alias_localpart), priority=Priority.GATE)
-            if wanted:
+            if not moved:
+                await self._work.ask(tx, room_key(room.alias_localpart), priority=Priority.GATE)
+            if belongs and room.role:
                 await self._work.ask(tx, member_key(event.state_key or ""), priority=Priority.ASKED)
 
         return write

@@ -13,6 +13,7 @@ from oshiyakusho_matrix.reconcile.interface import Priority, Work, WorkKey
 from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, Standing
 from oshiyakusho_matrix.roster.events import Announcer, MemberAdmitted, MemberRemoved, SecretariatChanged
 from oshiyakusho_matrix.roster.tables import current_among, find_member, managed_room, managed_rooms, member, members
+from oshiyakusho_matrix.store.statements import one_at_a_time
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 
@@ -40,7 +41,7 @@ class Roster:
             raise Refused(say("That is my own account; I am here already."))
         if secretariat:
             self._require_local(user_id)
-        before = await find_member(tx.connection, user_id)
+        before = await self._find(tx, user_id)
         office = secretariat or (before is not None and before.current and before.secretariat)
         after = Member(
             user_id=user_id,
@@ -58,7 +59,7 @@ class Roster:
 
     async def remove(self, tx: Transaction, user_id: UserId, *, by: UserId) -> None:
         """Close the gate to somebody: out of every gated room, every role ended. Refused for the last secretary."""
-        before = await find_member(tx.connection, user_id)
+        before = await self._find(tx, user_id)
         if before is None or not before.current:
             raise Refused(say("{user} is not a member, so there is nobody to remove.", user=user_id))
         await self._keep_one_secretary(tx, before)
@@ -75,6 +76,11 @@ class Roster:
         await self._announcer.announce(tx, MemberRemoved(user_id, before.secretariat))
         await self._work.ask(tx, member_key(user_id), priority=Priority.GATE)
 
+    async def _find(self, tx: Transaction, user_id: UserId) -> Member | None:
+        """Return somebody's record as it stays until this transaction ends: it is written anew from what is read."""
+        await one_at_a_time(tx.connection, 3)
+        return await find_member(tx.connection, user_id)
+
     def _require_local(self, user_id: UserId) -> None:
         if server_of(user_id) != server_of(self._bot):
             raise Refused(
@@ -88,7 +94,7 @@ class Roster:
 
     async def join_secretariat(self, tx: Transaction, user_id: UserId, *, by: UserId) -> None:
         """Make a member part of the secretariat; their place in the hall stays as it is. Refused for all others."""
-        before = await find_member(tx.connection, user_id)
+        before = await self._find(tx, user_id)
         if before is None or not before.current:
             raise Refused(say("{user} is not a member. Admit them first: `!member admit {user}`", user=user_id))
         self._require_local(user_id)
@@ -97,7 +103,7 @@ class Roster:
 
     async def leave_secretariat(self, tx: Transaction, user_id: UserId, *, by: UserId) -> None:
         """End somebody's part in the secretariat; they stay a member. Refused for the last secretary."""
-        before = await find_member(tx.connection, user_id)
+        before = await self._find(tx, user_id)
         if before is None or not before.current or not before.secretariat:
             raise Refused(say("{user} is not of the secretariat.", user=user_id))
         await self._keep_one_secretary(tx, before)
@@ -133,7 +139,8 @@ class Roster:
             .where(member.c.standing == Standing.ADMITTED, column != HallState.LEFT)
             .values({column: HallState.PENDING})
         )
-        await self._work.ask(tx, *(member_key(each.user_id) for each in await members(tx.connection)))
+        concerned = await members(tx.connection, secretariat=True if role == "office" else None)
+        await self._work.ask(tx, *(member_key(each.user_id) for each in concerned))
 
     async def invite_again(self, tx: Transaction, users: Iterable[UserId], role: str) -> None:
         """Have those among ``users`` who belong into the ``hall`` or the ``office`` invited anew.

@@ -1,6 +1,7 @@
 """What an operator may set, read once at start from ``config.yaml``, the environment and the registration.
 
-``cli.py`` calls ``load_settings`` and hands the frozen ``Settings`` to ``app.py``; nobody else reads configuration.
+``cli.py`` and ``demo`` call ``load_settings`` and hand the frozen ``Settings`` to ``operations``; ``app`` and all below
+know no configuration.
 An environment variable ``OSHIYAKUSHO_KEY`` (``OSHIYAKUSHO_GROUP__KEY`` for a key inside a group) wins over the file.
 Every mistake is one ``Misconfigured`` sentence that says where, which key, what is wrong and what is expected.
 """

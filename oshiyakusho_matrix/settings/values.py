@@ -15,20 +15,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from oshiyakusho_matrix.core.errors import Misconfigured
-from oshiyakusho_matrix.core.ids import UserId, parse_user_id, server_of
+from oshiyakusho_matrix.core.ids import SERVER_PATTERN, UserId, parse_user_id, server_of
 from oshiyakusho_matrix.core.text import visible
 from oshiyakusho_matrix.settings.reading import at, is_token, read_yaml
+from oshiyakusho_matrix.store.engine import DRIVERS
 
-_SERVER_NAME = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 _LOCALPART = re.compile(r"[a-z0-9._=/+-]+")
-_DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "sqlite+aiosqlite": "sqlite+aiosqlite",
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +109,7 @@ def _is_loopback(host: str) -> bool:
 
 def server_name(text: str) -> str:
     """Check a homeserver's name (Matrix specification, Appendices, "Server name")."""
-    if not _SERVER_NAME.fullmatch(text.strip()) or len(text) > 230:
+    if not re.fullmatch(SERVER_PATTERN, text.strip()) or len(text) > 230:
         raise ValueError("must be the homeserver's name, without https:// and without @")
     return text.strip()
 
@@ -159,9 +152,9 @@ def database_url(text: str | None, base: Path, data: Path) -> str:
         url = make_url(text)
     except (ArgumentError, ValueError):
         raise ValueError("database_url is no URL; it looks like this: sqlite:///FILE or postgresql://…") from None
-    if url.drivername not in _DRIVERS:
+    if url.drivername not in DRIVERS:
         raise ValueError("database_url must begin with sqlite:/// or postgresql://")
-    url = url.set(drivername=_DRIVERS[url.drivername])
+    url = url.set(drivername=DRIVERS[url.drivername])
     if url.drivername.startswith("sqlite"):
         if not url.database or url.database.startswith((":memory:", "file:")):
             raise ValueError("database_url must name a file, since what was acknowledged has to survive a restart")

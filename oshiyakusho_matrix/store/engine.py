@@ -1,8 +1,8 @@
 """Opens the database: SQLite in a file (embedded, the default) or PostgreSQL, set up so that both behave alike.
 
-Called once, by ``app``; ``Store`` and ``upgrade`` get what it returns. On SQLite a transaction that will write says so
-when it begins (``BEGIN IMMEDIATE``), because one that turns from reading to writing half-way is refused with
-SQLITE_BUSY however long it would wait (https://sqlite.org/lang_transaction.html).
+Called once a process, by ``operations`` or ``db upgrade``; ``Store`` and ``upgrade`` get what it returns. On SQLite a
+transaction that will write says so when it begins (``BEGIN IMMEDIATE``), because one that turns from reading to writing
+half-way is refused with SQLITE_BUSY however long it would wait (https://sqlite.org/lang_transaction.html).
 """
 
 import os
@@ -21,8 +21,16 @@ from oshiyakusho_matrix.core.errors import Misconfigured
 #: Execution option of connections whose transactions write.
 WRITING: Final = "oshiyakusho_writing"
 
+#: The driver that we use, by what a URL may begin with.
+DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+
 _EXPECTED: Final = "sqlite+aiosqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
-_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 _PRAGMAS: Final = (
     "PRAGMA busy_timeout = 10000",  # first, so that the next one waits as well; milliseconds
     "PRAGMA journal_mode = WAL",
@@ -67,10 +75,10 @@ def _parse(url: str) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise Misconfigured(f"database_url: this is not the address of a database; expected {_EXPECTED}.") from None
-    driver = _DRIVERS.get(parsed.drivername, parsed.drivername)
-    if driver not in _DRIVERS.values():
+    driver = DRIVERS.get(parsed.drivername)
+    if driver is None:
         raise Misconfigured(f"database_url: {parsed.drivername} is not supported; expected {_EXPECTED}.")
-    if driver == _DRIVERS["sqlite"] and parsed.database in (None, "", ":memory:"):
+    if driver == DRIVERS["sqlite"] and parsed.database in (None, "", ":memory:"):
         raise Misconfigured("database_url: a SQLite database needs a file; expected sqlite+aiosqlite:///PATH.")
     return parsed.set(drivername=driver)
 

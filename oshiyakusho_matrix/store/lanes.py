@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 class RowState(StrEnum):
-    """Where a row stands. ``DONE`` is also what the outbox calls sent; parked rows wait for a human."""
+    """Where a row stands. Its end is ``DONE`` in the inbox and ``SENT`` in the outbox; parked rows wait for a human."""
 
     PENDING = "pending"
     DONE = "done"

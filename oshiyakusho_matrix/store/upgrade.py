@@ -1,7 +1,7 @@
 """Brings the tables of an installation to what this version of the code needs, and says so when they are not.
 
-Called by ``app`` at the start (``prepare``), by ``db upgrade`` and by ``doctor``. Alembic does the work, run from here:
-users need no alembic.ini.
+Called by ``operations`` at the start (``prepare``) and for ``doctor``, and by ``db upgrade``. Alembic does the work,
+run from here: users need no alembic.ini.
 """
 
 from contextlib import AsyncExitStack

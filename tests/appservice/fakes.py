@@ -26,9 +26,7 @@ class RememberingOutbox:
     async def reply(self, tx: Transaction, to: ReplyTo, text: Text, *, extra: Mapping[str, Any] | None = None) -> None:
         raise AssertionError("the inbox answers nobody")
 
-    async def post(
-        self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja", notify: str | None = None
-    ) -> None:
+    async def post(self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja") -> None:
         raise AssertionError("the inbox says nothing in rooms")
 
     async def tell_secretariat(self, tx: Transaction, text: Text) -> None:

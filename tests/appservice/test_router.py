@@ -3,15 +3,12 @@
 from oshiyakusho_matrix.appservice.border import ClientEvent
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Listener, Write
 from oshiyakusho_matrix.appservice.router import Router
-from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 
 def event(kind: str, state_key: str | None = None) -> InboundEvent:
-    return InboundEvent(
-        "ABCD2345", EventId("$e"), RoomId("!r"), UserId("@hanako:example.jp"), kind, now(), {}, state_key
-    )
+    return InboundEvent("ABCD2345", EventId("$e"), RoomId("!r"), UserId("@hanako:example.jp"), kind, {}, state_key)
 
 
 def listener(name: str, log: list[str], *, writes: bool = True) -> Listener:

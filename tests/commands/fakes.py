@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from oshiyakusho_matrix.appservice.border import clean
 from oshiyakusho_matrix.appservice.interface import InboundEvent
 from oshiyakusho_matrix.commands.interface import Asker, Role
 from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId
@@ -39,9 +40,7 @@ class FakeOutbox:
     async def reply(self, tx: Transaction, to: ReplyTo, text: Text, *, extra: Mapping[str, Any] | None = None) -> None:
         self.replies.append(Reply(to, text, extra or {}))
 
-    async def post(
-        self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja", notify: str | None = None
-    ) -> None:
+    async def post(self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja") -> None:
         raise AssertionError("commands answer; they do not post")
 
     async def tell_secretariat(self, tx: Transaction, text: Text) -> None:
@@ -106,8 +105,7 @@ def event(
         room_id=room,
         sender=sender,
         type=type,
-        sent_at=datetime(2026, 4, 1, 3, 0, tzinfo=UTC),
-        content=content,
+        content=clean(content),
     )
 
 

@@ -11,6 +11,7 @@ from oshiyakusho_matrix.homeserver.interface import Forbidden, NewRoom, StateEve
 from tests.divisions.little_town import write_town
 from tests.support.fake_city import FakeCity, fake_city, someone
 
+DIRECT = {"membership": "invite", "is_direct": True}
 ENCRYPTED = StateEvent("m.room.encryption", "", {"algorithm": "m.megolm.v1.aes-sha2"})
 
 
@@ -22,7 +23,8 @@ async def city(tmp_path: Path) -> AsyncIterator[FakeCity]:
 
 async def chat(city: FakeCity, user: UserId, *state: StateEvent) -> RoomId:
     """Have somebody open a direct chat with the bot."""
-    room_id = await city.hs.create_room_as(user, NewRoom("12", direct_with=city.hs.bot, state=state))
+    room_id = await city.hs.create_room_as(user, NewRoom("12", state=state))
+    await city.hs.send_state_as(user, room_id, "m.room.member", city.hs.bot, DIRECT)
     await city.settle()
     return room_id
 
@@ -40,6 +42,12 @@ async def test_a_direct_chat_is_taken_up_and_commands_need_no_prefix(city: FakeC
     assert own_chats(city) == []
 
 
+async def test_the_greeting_is_in_the_language_that_somebody_chose_before(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    await city.say(hanako, "language en", room=await chat(city, hanako))
+    assert "Hello" in city.heard(await chat(city, hanako))
+
+
 async def test_a_stranger_gets_help_for_strangers_only(city: FakeCity) -> None:
     room = await chat(city, someone("yosomono"))
     answer = await city.ask("help", sender=someone("yosomono"), room=room)
@@ -49,7 +57,8 @@ async def test_a_stranger_gets_help_for_strangers_only(city: FakeCity) -> None:
 
 
 async def test_an_invite_into_a_room_of_other_people_is_declined(city: FakeCity) -> None:
-    room_id = await city.hs.create_room_as(someone("yosomono"), NewRoom("12", invite=[city.hs.bot]))
+    room_id = await city.hs.create_room_as(someone("yosomono"), NewRoom("12"))
+    await city.hs.invite_as(someone("yosomono"), room_id, city.hs.bot)
     await city.settle()
     assert city.hs.room(room_id).membership(city.hs.bot) == "leave"
     assert city.said(room_id) == []
@@ -122,7 +131,8 @@ async def test_who_left_the_chat_that_the_bot_made_gets_a_new_one(city: FakeCity
 
 async def test_an_invite_that_was_withdrawn_meanwhile_is_forgotten(city: FakeCity) -> None:
     hanako = await city.member("hanako")
-    room_id = city.hs.world.create(NewRoom("12", direct_with=city.hs.bot), hanako)
+    room_id = city.hs.world.create(NewRoom("12"), hanako)
+    city.hs.world.send(city.hs.room(room_id), hanako, "m.room.member", DIRECT, city.hs.bot)
     await city.hs.kick_as(hanako, room_id, city.hs.bot)
     await city.settle()
     assert city.hs.room(room_id).membership(city.hs.bot) == "leave"

@@ -103,6 +103,9 @@ async def test_after_a_quarter_of_an_hour_it_is_too_late(counter: Counter) -> No
     assert "took too long" in flat((await counter.answer(reaction("✅", "$event50", number=51))).text)
     assert await notes(counter.store) == []
     assert await state_of(counter) == ("expired", {})
+    async with counter.store.transaction() as tx:
+        await expire(tx, counter.clock() + timedelta(days=2), kept=timedelta(days=1))
+        assert (await tx.connection.execute(select(confirmation))).all() == []
 
 
 async def test_just_before_that_it_is_not(counter: Counter) -> None:
@@ -159,9 +162,9 @@ async def test_a_repeated_echo_does_not_move_the_preview(counter: Counter) -> No
 async def test_what_nobody_answered_is_forgotten_in_the_end(counter: Counter) -> None:
     await counter.preview(message(ASK), echo_as="$event50")
     async with counter.store.transaction() as tx:
-        assert await expire(tx, counter.clock()) == 0
+        assert await expire(tx, counter.clock(), kept=timedelta(days=1)) == 0
     async with counter.store.transaction() as tx:
-        assert await expire(tx, counter.clock() + timedelta(hours=1)) == 1
+        assert await expire(tx, counter.clock() + timedelta(hours=1), kept=timedelta(days=1)) == 1
     assert await state_of(counter) == ("expired", {})
 
 

@@ -135,10 +135,6 @@ def test_other_links_are_nobody(href: str) -> None:
     assert [w.user_id for w in found.words] == [None, None, None]
 
 
-def test_what_no_database_stores_is_replaced() -> None:
-    assert texts(heard({"body": "!発言 a\x00b\ud83d"})) == ["発言", "a\ufffdb\ufffd"]
-
-
 @settings(max_examples=300, deadline=None)
 @given(WORDS, JSON, JSON, JSON)
 def test_no_content_makes_hearing_fail(body: str, formatted: Any, relation: Any, mentions: Any) -> None:

@@ -9,7 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oshiyakusho_matrix.divisions.catalogue import check, in_english
+from oshiyakusho_matrix.core.text import plain
+from oshiyakusho_matrix.divisions.catalogue import check
 from oshiyakusho_matrix.divisions.catalogue.schema import Located, Rules
 from tests.divisions.small_hall import SOUND, write_hall
 
@@ -43,7 +44,7 @@ TREES: st.SearchStrategy[Any] = st.recursive(
 def _checked(file: str, content: bytes) -> None:
     with tempfile.TemporaryDirectory() as directory:
         for finding in check(write_hall(Path(directory), {file: content})):
-            line = f"{finding.file}:{finding.line}:{finding.column}: {in_english(finding.message)}"
+            line = f"{finding.file}:{finding.line}:{finding.column}: {plain(finding.message)}"
             assert not {unicodedata.category(character) for character in line} & {"Cc", "Cs", "Zl", "Zp"}
             assert finding.line >= 1
             assert finding.column >= 1

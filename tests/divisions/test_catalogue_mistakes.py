@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from oshiyakusho_matrix.core.errors import Misconfigured
-from oshiyakusho_matrix.divisions.catalogue import check, in_english, load_declaration
+from oshiyakusho_matrix.core.text import plain
+from oshiyakusho_matrix.divisions.catalogue import check, load_declaration
 from oshiyakusho_matrix.divisions.catalogue.files import MAX_BYTES
 from tests.divisions.small_hall import CITYHALL, DIVISION, KINDS, write_hall
 
@@ -148,7 +149,7 @@ def test_a_mistake_is_found_once_and_at_its_line(
     tmp_path: Path, files: Files, file: str, line: int, message: str
 ) -> None:
     found = check(write_hall(tmp_path, files))
-    said = [(f.file, f.line, in_english(f.message)) for f in found]
+    said = [(f.file, f.line, plain(f.message)) for f in found]
     assert [(each[0], each[1]) for each in said] == [(file, line)], said
     assert message in said[0][2]
     assert found[0].column >= 1
@@ -204,7 +205,7 @@ def test_an_empty_directory_lacks_both_files(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
-    assert [in_english(f.message) for f in check(tmp_path / "none")] == ["There is no such directory."]
+    assert [plain(f.message) for f in check(tmp_path / "none")] == ["There is no such directory."]
     with pytest.raises(Misconfigured, match="There is no such directory"):
         load_declaration(tmp_path / "none")
 
@@ -226,9 +227,7 @@ def test_links_are_followed_and_broken_ones_reported(tmp_path: Path) -> None:
     assert check(tmp_path) == []
     assert "bosai" in load_declaration(tmp_path).spaces
     (hidden / "bosai.yaml").unlink()
-    assert [(f.file, in_english(f.message)) for f in check(tmp_path)] == [
-        ("divisions/bosai.yaml", "This file is missing.")
-    ]
+    assert [(f.file, plain(f.message)) for f in check(tmp_path)] == [("divisions/bosai.yaml", "This file is missing.")]
 
 
 def test_a_room_says_only_what_differs_from_its_kind(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 import yaml
 
+from oshiyakusho_matrix.core.text import plain
 from oshiyakusho_matrix.divisions.catalogue import (
     check,
-    in_english,
     json_schemas,
     load_declaration,
     shipped_directory,
@@ -35,7 +35,7 @@ def declared() -> Declaration:
 
 
 def test_nothing_is_found_in_it() -> None:
-    assert [(f.file, f.line, in_english(f.message)) for f in check(ROOMS)] == []
+    assert [(f.file, f.line, plain(f.message)) for f in check(ROOMS)] == []
 
 
 def test_it_holds_every_attested_division_and_every_prefecture(declared: Declaration) -> None:

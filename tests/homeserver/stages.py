@@ -116,7 +116,8 @@ def fake_stage() -> Stage:
         return FakePerson(UserId(f"@{name}-{secrets.token_hex(3)}:city.example"), fake)
 
     async def room_of(owner: Person) -> RoomId:
-        return await fake.create_room_as(owner.user_id, NewRoom(version="12", invite=[fake.bot]))
+        room_id = await fake.create_room_as(owner.user_id, NewRoom(version="12"))
+        return await fake.invite_as(owner.user_id, room_id, fake.bot)
 
     async def ghost_in(room_id: RoomId) -> UserId:
         ghost = UserId("@g_t_guest:city.example")

@@ -270,23 +270,6 @@ async def test_the_bot_joins_on_an_invite_or_declines_it(stage: Stage) -> None:
         await stage.homeserver.join(declined)
 
 
-async def test_a_direct_chat_invites_as_direct(stage: Stage) -> None:
-    hanako, taro = await stage.person("hanako"), await stage.person("taro")
-    room_id = await stage.homeserver.create_room(
-        NewRoom(version="12", direct_with=hanako.user_id, invite=[hanako.user_id])
-    )
-    member = await stage.homeserver.state_content(room_id, "m.room.member", hanako.user_id)
-    assert member is not None
-    assert (member["membership"], member.get("is_direct")) == ("invite", True)
-    await hanako.join(room_id)
-    assert await stage.homeserver.state_content(room_id, "m.room.encryption") is None
-    both = await stage.homeserver.create_room(NewRoom(version="12", invite=[hanako.user_id, taro.user_id]))
-    for person in (hanako, taro):
-        member = await stage.homeserver.state_content(both, "m.room.member", person.user_id)
-        assert member is not None
-        assert member["membership"] == "invite"
-
-
 # --- messages
 
 

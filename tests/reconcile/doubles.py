@@ -47,9 +47,7 @@ class RecordingOutbox(Watched):
         tx.after_commit(lambda: self.replies.append((to, text)))
         tx.after_commit(self.changed)
 
-    async def post(
-        self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja", notify: str | None = None
-    ) -> None:
+    async def post(self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja") -> None:
         raise AssertionError("nothing here posts")
 
     async def tell_secretariat(self, tx: Transaction, text: Text) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
+from oshiyakusho_matrix.core.text import plain
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.homeserver.interface import Content, NewRoom, StateEvent
 from oshiyakusho_matrix.reconcile.room_plan import (
@@ -25,6 +26,7 @@ from oshiyakusho_matrix.reconcile.room_plan import (
     HalfMade,
     Observed,
     Present,
+    PutOut,
     PutState,
     TakeOut,
     Unknown,
@@ -223,8 +225,8 @@ def test_a_foreign_room_is_never_written_to(desired: DesiredRoom, strangers: fro
     async def steps() -> None:
         stage = Stage(desired)
         if case == "their own":
-            theirs = NewRoom("12", alias_localpart="ka-zaisei", invite=[BOT])
-            stage.room_id = await stage.hs.create_room_as(STRANGER, theirs)
+            stage.room_id = await stage.hs.create_room_as(STRANGER, NewRoom("12", alias_localpart="ka-zaisei"))
+            await stage.hs.invite_as(STRANGER, stage.room_id, BOT)
             await stage.hs.join(stage.room_id)
         else:
             await stage.create()
@@ -291,11 +293,15 @@ async def test_a_room_that_was_made_before_a_crash_is_completed_if_only_its_labe
     ]
 
 
-async def test_a_room_that_the_bot_was_put_out_of_is_left_alone() -> None:
+async def test_a_room_that_the_bot_was_put_out_of_is_no_foreign_one_and_waits_for_people() -> None:
     stage = Stage(DESIRED)
     room_id = await stage.create()
     stage.meddle(Meddling(STRANGER, "m.room.member", BOT, {"membership": "leave"}))
-    assert await stage.look(room_id) == Foreign(room_id)
+    observed = await stage.look(room_id)
+    assert observed == PutOut(room_id)
+    (conflict,) = plan(DESIRED, observed, bot=BOT)
+    assert isinstance(conflict, Conflict)
+    assert plain(conflict.text).startswith("I was put out of the room #ka-zaisei:city.example")
 
 
 async def test_a_room_that_was_deleted_on_the_homeserver_counts_as_absent() -> None:

@@ -1,19 +1,12 @@
 """``rooms/``: the declared city hall as files. Read, checked with file and line, and handed on as a ``Declaration``."""
 
-from oshiyakusho_matrix.divisions.catalogue.loading import (
-    Finding,
-    check,
-    in_english,
-    json_schemas,
-    load_declaration,
-    shipped_directory,
-    write_schemas,
-)
+from oshiyakusho_matrix.divisions.catalogue.files import Finding
+from oshiyakusho_matrix.divisions.catalogue.loading import check, load_declaration, shipped_directory
+from oshiyakusho_matrix.divisions.catalogue.schema import json_schemas, write_schemas
 
 __all__ = [
     "Finding",
     "check",
-    "in_english",
     "json_schemas",
     "load_declaration",
     "shipped_directory",

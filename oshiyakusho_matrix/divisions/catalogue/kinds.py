@@ -9,10 +9,7 @@ from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.catalogue.files import Finding, Loaded
 from oshiyakusho_matrix.divisions.catalogue.schema import Access, KindModel, Kinds, RoomRules, SpaceRules
 from oshiyakusho_matrix.divisions.catalogue.yaml_lines import Place
-from oshiyakusho_matrix.divisions.domain import Allow, Audience, JoinRule, Kind, Names, RoomRule
-
-#: The kind of the root space.
-HALL = "hall"
+from oshiyakusho_matrix.divisions.domain import HALL, Allow, Audience, JoinRule, Kind, Names, RoomRule
 
 
 def kind_of(key: str, model: KindModel) -> Kind:

@@ -8,23 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from oshiyakusho_matrix.core.errors import Misconfigured
-from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.core.text import plain, say
 from oshiyakusho_matrix.divisions.catalogue import spaces
 from oshiyakusho_matrix.divisions.catalogue.entries import Entry, entries_of
 from oshiyakusho_matrix.divisions.catalogue.files import Files, Finding, read_files
 from oshiyakusho_matrix.divisions.catalogue.kinds import kind_findings, kind_of
-from oshiyakusho_matrix.divisions.catalogue.schema import json_schemas, write_schemas
 from oshiyakusho_matrix.divisions.domain import Declaration, Kind
-
-__all__ = [
-    "Finding",
-    "check",
-    "in_english",
-    "json_schemas",
-    "load_declaration",
-    "shipped_directory",
-    "write_schemas",
-]
 
 
 def load_declaration(directory: Path) -> Declaration:
@@ -35,7 +24,7 @@ def load_declaration(directory: Path) -> Declaration:
         first = found[0]
         more = f" ({len(found) - 1} more; `rooms check` lists them)" if len(found) > 1 else ""
         place = directory / first.file
-        raise Misconfigured(f"{place}:{first.line}:{first.column}: {in_english(first.message)}{more}")
+        raise Misconfigured(f"{place}:{first.line}:{first.column}: {plain(first.message)}{more}")
     entries = entries_of(files)
     return Declaration(
         hall=entries[0].space.slug,
@@ -56,12 +45,6 @@ def shipped_directory() -> Path:
     package = Path(__file__).resolve().parents[2]
     installed = package / "shipped_rooms"
     return installed if installed.is_dir() else package.parent / "rooms"
-
-
-def in_english(text: Text) -> str:
-    """Fill in a message's values without the catalogue of translations, for errors and logs."""
-    values = {key: in_english(value) if isinstance(value, Text) else value for key, value in text.values.items()}
-    return text.msgid.format(**values)
 
 
 def _all_findings(files: Files) -> Iterator[Finding]:
@@ -90,5 +73,5 @@ def _no_directory() -> Iterator[Finding]:
 
 def _sorted(findings: Iterator[Finding]) -> list[Finding]:
     # Two rooms of one space, or all circles of one file, may fall over the same mistake: it is said once.
-    distinct = {(f.file, f.line, f.column, in_english(f.message)): f for f in findings}
+    distinct = {(f.file, f.line, f.column, plain(f.message)): f for f in findings}
     return [distinct[key] for key in sorted(distinct)]

@@ -12,10 +12,9 @@ from oshiyakusho_matrix.divisions.catalogue.entries import Entry
 from oshiyakusho_matrix.divisions.catalogue.errors import suggestion
 from oshiyakusho_matrix.divisions.catalogue.fields import NAME_BYTES, TOPIC_BYTES
 from oshiyakusho_matrix.divisions.catalogue.files import DIVISIONS, Finding
-from oshiyakusho_matrix.divisions.catalogue.kinds import HALL
 from oshiyakusho_matrix.divisions.catalogue.schema import Division, GroupModel
 from oshiyakusho_matrix.divisions.desired import alias_localpart
-from oshiyakusho_matrix.divisions.domain import Kind
+from oshiyakusho_matrix.divisions.domain import HALL, Kind
 
 #: An alias has 255 bytes at most, with # and : and the server's name, for which these are kept free.
 SERVER_BYTES = 100

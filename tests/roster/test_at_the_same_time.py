@@ -1,0 +1,71 @@
+"""Two of the secretariat change one person's record at the same time: what both read is never written twice."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from oshiyakusho_matrix.core.clock import now
+from oshiyakusho_matrix.core.errors import Refused
+from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.reconcile.queue import WorkQueue
+from oshiyakusho_matrix.roster.events import Announcer
+from oshiyakusho_matrix.roster.service import Roster
+from oshiyakusho_matrix.roster.tables import find_member, members
+from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+
+BOT = UserId("@shiyakusho:example.jp")
+HANAKO, TARO = UserId("@hanako:example.jp"), UserId("@taro:example.jp")
+
+Deed = Callable[[Transaction], Coroutine[Any, Any, object]]
+
+
+@pytest.fixture
+def roster(store: Store) -> Roster:
+    return Roster(work=WorkQueue(store, clock=now), announcer=Announcer([]), bot=BOT)
+
+
+async def both(store: Store, first: Deed, second: Deed) -> None:
+    """Do the second deed while the transaction of the first is still open, as far as the database lets it go."""
+
+    async def late() -> None:
+        async with store.transaction() as tx:
+            await second(tx)
+
+    async with store.transaction() as tx:
+        await first(tx)
+        waiting = asyncio.create_task(late())
+        # It has to wait for the first, however long that takes: only a lost update could be done by now.
+        await asyncio.wait({waiting}, timeout=0.5)
+    await waiting
+
+
+async def test_who_is_removed_is_not_brought_back_by_an_appointment_made_meanwhile(
+    store: Store, roster: Roster
+) -> None:
+    async with store.transaction() as tx:
+        await roster.admit(tx, TARO, by=BOT, secretariat=True)
+        await roster.admit(tx, HANAKO, by=BOT)
+    with pytest.raises(Refused):
+        await both(
+            store,
+            lambda tx: roster.remove(tx, HANAKO, by=TARO),
+            lambda tx: roster.join_secretariat(tx, HANAKO, by=TARO),
+        )
+    async with store.reading() as connection:
+        hanako = await find_member(connection, HANAKO)
+    assert hanako is not None
+    assert not hanako.current
+
+
+async def test_the_last_two_of_the_secretariat_cannot_remove_each_other(store: Store, roster: Roster) -> None:
+    async with store.transaction() as tx:
+        for user in (TARO, HANAKO):
+            await roster.admit(tx, user, by=BOT, secretariat=True)
+    with pytest.raises(Refused):
+        await both(
+            store, lambda tx: roster.remove(tx, HANAKO, by=TARO), lambda tx: roster.leave_secretariat(tx, TARO, by=TARO)
+        )
+    async with store.reading() as connection:
+        assert [m.user_id for m in await members(connection, secretariat=True)] == [TARO]
