@@ -209,6 +209,8 @@ def _settings(config: Path) -> Settings:
     settings = load_settings(config)
     for sentence in settings.warnings:
         typer.echo(sentence, err=True)
+    # Standard output is for the answer; what the house notes while it works is for `serve`.
+    terminal.set_up_log(settings.log.model_copy(update={"level": "warning"}))
     return settings
 
 

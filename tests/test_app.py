@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -167,6 +168,59 @@ async def test_a_kind_of_room_version_11_lists_the_bot_among_the_users(tmp_path:
         assert city.powers("ka-zaisei") == {BOT: 100}
         assert BOT not in city.powers("ka-zaisei-danwa")
         assert (await city.app.planner.plan(city.app.load())).empty
+
+
+@pytest.mark.parametrize(("made", "wanted"), [("11", "12"), ("12", "11")])
+async def test_another_room_version_is_told_and_takes_nobodys_power_in_the_rooms_that_stand(
+    tmp_path: Path, made: str, wanted: str
+) -> None:
+    def kinds(version: str) -> str:
+        return KINDS.replace("alias: ka-{slug}", f"alias: ka-{{slug}}\n    space: {{room_version: '{version}'}}")
+
+    async with fake_city(tmp_path, write_town(tmp_path / "rooms", {"kinds.yaml": kinds(made)})) as city:
+        powers, state = city.powers("ka-zaisei"), dict(city.room("ka-zaisei").state)
+        (city.rooms / "kinds.yaml").write_text(kinds(wanted), encoding="utf-8")
+        await apply(city)
+        assert city.powers("ka-zaisei") == powers
+        assert city.room("ka-zaisei").state == state
+        assert sorted(p.key.name for p in await city.parked()) == ["ka-juumin", "ka-zaisei"]
+        assert city.heard().count(f"ルームバージョン {made} でつくられていますが、{wanted} が指定されています") == 2
+        # A division that is closed can stay as it is.
+        (city.rooms / "divisions" / "juumin.yaml").unlink()
+        await apply(city)
+        assert [p.key.name for p in await city.parked()] == ["ka-zaisei"]
+
+
+async def test_what_an_administrator_adds_to_a_room_is_emptied_and_encryption_is_told(city: FakeCity) -> None:
+    room, admin = city.room("ka-zaisei-danwa"), someone("admin")
+    added: dict[str, dict[str, Any]] = {
+        "m.room.tombstone": {"body": "…", "replacement_room": "!elsewhere"},
+        "m.room.avatar": {"url": "mxc://example.jp/abc"},
+        "m.room.server_acl": {"allow": []},
+        "m.room.pinned_events": {"pinned": ["$a"]},
+        "m.room.encryption": {"algorithm": "m.megolm.v1.aes-sha2"},
+    }
+    for kind, content in added.items():
+        await city.hs.send_state_as(admin, "#ka-zaisei-danwa:city.example", kind, "", content, by_force=True)
+    await city.settle()
+    emptied = ("m.room.tombstone", "m.room.avatar", "m.room.server_acl")
+    assert [room.content(kind) for kind in emptied] == [{}, {}, {}]
+    assert room.content("m.room.pinned_events") == added["m.room.pinned_events"]
+    assert "暗号化が有効にされました" in city.heard()
+    for words in ("閉鎖の告知", "画像", "参加できるサーバー"):
+        assert words in city.heard()
+
+
+async def test_the_last_of_the_secretariat_who_left_its_room_is_invited_again_by_a_restart(tmp_path: Path) -> None:
+    rooms = write_town(tmp_path / "rooms")
+    async with fake_city(tmp_path, rooms) as city:
+        hs = city.hs
+        await hs.leave_as(SECRETARY, OFFICE)
+        await city.settle()
+        assert hs.room(OFFICE).membership(SECRETARY) == "leave"
+    async with fake_city(tmp_path, rooms, hs=hs) as city:
+        assert hs.room(OFFICE).membership(SECRETARY) == "join"  # invited, and the secretary accepted
+        assert "事務局" in await city.ask("!status")
 
 
 async def test_a_hall_that_was_deleted_on_the_homeserver_is_built_anew_for_everybody(city: FakeCity) -> None:

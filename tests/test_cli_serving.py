@@ -133,11 +133,15 @@ def test_plan_tells_by_its_exit_code_and_as_json_whether_there_is_something_to_d
         assert (as_json.returncode, found["empty"]) == (2, False)
         # The space's record, and its three rooms.
         assert len(found["changes"]) == 4
+        done = run("rooms", "apply", "--config", place.config, "--json")
+        # Nothing but the answer is on standard output.
+        assert json.loads(done.stdout) == {"complete": True, "rooms": ROOMS, "failed": []}
         file.write_text(SECOND.replace("group: zei", "group: nanika"), encoding="utf-8")
         assert_told(plan(place), "juumin.yaml", "nanika")
         assert_told(run("rooms", "apply", "--config", place.config), "juumin.yaml")
     finally:
         file.write_text(SECOND, encoding="utf-8")
+    applied(place)
     assert plan(place).returncode == 0
 
 

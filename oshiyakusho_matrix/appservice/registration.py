@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
+from oshiyakusho_matrix.core.ids import GHOST_PREFIX
+
 #: Localparts of the addresses of managed rooms begin with one of these.
 ALIAS_PREFIXES = ("cityhall", "ka-", "kenjinkai-")
-#: Localparts of ghosts (guests whom the bot relays) begin with this.
-GHOST_PREFIX = "_och_"
 
 
 def registration(

@@ -3,7 +3,7 @@
 ``runner`` and ``confirmation`` write; ``!audit`` reads it out to the secretariat.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
 from oshiyakusho_matrix.commands.tables import audit
 from oshiyakusho_matrix.commands.usage import PREFIX, plain
 from oshiyakusho_matrix.core.clock import JST
-from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.core.text import Text, say, visible
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 
@@ -69,7 +69,7 @@ async def note(
 def kept_arguments(arguments: BaseModel) -> tuple[dict[str, Any], str]:
     """Return what the audit keeps of the arguments, and the first of them, which mostly is what was acted on."""
     parameters = [p for p in parameters_of(type(arguments)) if not p.marker.private]
-    kept = arguments.model_dump(mode="json", include={p.field for p in parameters})
+    kept = arguments.model_dump(mode="json", include={p.field for p in parameters}, exclude_unset=True)
     first = next((p for p in parameters if p.place is Place.POSITIONAL), None)
     value = getattr(arguments, first.field) if first else None
     texts = value if isinstance(value, tuple) else () if value is None else (value,)
@@ -97,12 +97,19 @@ async def read_out(call: Call[AuditArguments]) -> Answer:
     return Answer(say("The last {count} entries of the audit:", *(_line(row) for row in rows), count=len(rows)))
 
 
+def _others(row: Row[Any]) -> Iterator[str]:
+    """Yield the arguments beside the target, by their names: whom a head was made of, what a name was changed to."""
+    for name, value in row.arguments.items():
+        if value not in (None, False, "", [], row.target):
+            yield name if value is True else f"{name}={visible(str(value), limit=80)}"
+
+
 def _line(row: Row[Any]) -> Text:
     return say(
         "- {at} {actor}: `{command}` ({outcome}, reference {reference})",
         at=row.at.astimezone(JST).strftime("%Y-%m-%d %H:%M"),
         actor=row.actor,
-        command=f"{PREFIX}{row.command} {row.target}".strip(),
+        command=" ".join(word for word in (PREFIX + row.command, row.target, *_others(row)) if word),
         outcome=_IN_WORDS[Outcome(row.outcome)],
         reference=row.reference,
     )

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from oshiyakusho_matrix.appservice.interface import InboundEvent
-from oshiyakusho_matrix.appservice.registration import GHOST_PREFIX
 from oshiyakusho_matrix.commands.pills import mentions_in
 from oshiyakusho_matrix.commands.words import Mention, Word, split
-from oshiyakusho_matrix.core.ids import UserId, server_of
+from oshiyakusho_matrix.core.ids import GHOST_PREFIX, UserId, server_of
 from oshiyakusho_matrix.core.text import fold
 
 _REPLY_FALLBACK = re.compile(r"> (?:\* )?<@[^\n]*\n(?:>[^\n]*\n)*\n?")

@@ -15,6 +15,8 @@ EventId = NewType("EventId", str)
 #: ``zaisei``: ASCII, fixed at creation, never used again for something else.
 Slug = NewType("Slug", str)
 
+#: Localparts of ghosts (guests whom the bot relays) begin with this.
+GHOST_PREFIX = "_och_"
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$"
 SERVER_PATTERN = r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _USER = re.compile(rf"@[a-z0-9._=/+-]+:{SERVER_PATTERN}")

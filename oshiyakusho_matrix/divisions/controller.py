@@ -1,8 +1,10 @@
 """Keeps one room of the city hall: makes it, undoes drift and says who caused it, keeps those out who do not belong."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
+import structlog
 from sqlalchemy import select, update
 
 from oshiyakusho_matrix.core.clock import now
@@ -37,6 +39,8 @@ from oshiyakusho_matrix.roster.service import Roster, note_room, room_key
 from oshiyakusho_matrix.roster.tables import current_among, drift, leaving_among, removed_since
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
+logger = structlog.get_logger(__name__)
+
 
 class RoomController:
     """Serves ``room:ka-zaisei-soudan``."""
@@ -70,6 +74,9 @@ class RoomController:
         if undone:
             await self._note_drift(name, undone)
         made = await self._keeper.act(actions)
+        if actions:
+            # What was done, for the operators' log: kinds of action alone, people are not named.
+            logger.info("a room was put right", room=name, actions=dict(Counter(type(a).__name__ for a in actions)))
         room_id = made or (observed.room_id if isinstance(observed, Present) else None)
         async with self._store.transaction() as tx:
             if room_id is not None and room_id != row.room_id:

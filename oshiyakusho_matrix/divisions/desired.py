@@ -10,12 +10,12 @@ from typing import Any
 from oshiyakusho_matrix.core.errors import CityHallError
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
 from oshiyakusho_matrix.divisions.domain import Allow, JoinRule, Kind, Lifecycle, Posting, RoomRule, Space
-from oshiyakusho_matrix.homeserver.creation import creator_is_listed
+from oshiyakusho_matrix.homeserver.creation import CREATOR_POWER, creator_is_listed
 from oshiyakusho_matrix.homeserver.interface import Content, StateEvent
 from oshiyakusho_matrix.reconcile.room_plan import DesiredRoom
 
 HEAD_POWER = 50
-STATE_POWER = 100
+STATE_POWER = CREATOR_POWER
 
 
 class NotYet(CityHallError):
@@ -47,7 +47,7 @@ def power_levels(rule: RoomRule, *, staff: Iterable[UserId], bot: UserId, lifecy
     """Return the whole of ``m.room.power_levels``: only staff are listed, nobody but the bot changes state."""
     users: dict[str, int] = dict.fromkeys(sorted(staff), HEAD_POWER)
     if creator_is_listed(rule.room_version):
-        users[bot] = STATE_POWER
+        users[bot] = CREATOR_POWER
     posting = {Posting.ALL: 0, Posting.HEADS: HEAD_POWER, Posting.BOT: STATE_POWER}[rule.posting]
     if lifecycle is Lifecycle.ARCHIVED:
         posting = STATE_POWER
@@ -114,6 +114,7 @@ def desired_room(
         state=state,
         children=children if is_space else None,
         knocks=rule.join_rule is JoinRule.KNOCK,
+        archived=lifecycle is Lifecycle.ARCHIVED,
     )
 
 

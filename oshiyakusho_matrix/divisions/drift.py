@@ -13,6 +13,8 @@ CHANGED: dict[str, Text] = {
     "m.room.canonical_alias": say("the address"),
     "m.space.child": say("the list of rooms"),
     "m.room.avatar": say("the picture"),
+    "m.room.tombstone": say("the note that it is closed"),
+    "m.room.server_acl": say("which servers may take part"),
     "jp.oshiyakusho.locator": say("the city hall's own label"),
 }
 

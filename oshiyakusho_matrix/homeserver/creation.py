@@ -8,6 +8,8 @@ from typing import Any
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.homeserver.interface import NewRoom, StateEvent
 
+#: The power of a creator where it has to be listed.
+CREATOR_POWER = 100
 #: Versions whose creator has unlimited power and may not stand in ``users`` are all but these.
 #: https://spec.matrix.org/v1.16/rooms/v12/
 _CREATOR_IS_LISTED = frozenset(str(version) for version in range(1, 12))

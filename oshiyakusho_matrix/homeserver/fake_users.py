@@ -32,9 +32,9 @@ class FakeUsers(ABC):
         """Join by the join rules: public, invited, or a member of an allowed room."""
         return await self._membership_as(user_id, room, user_id, "join")
 
-    async def knock_as(self, user_id: UserId, room: str) -> RoomId:
+    async def knock_as(self, user_id: UserId, room: str, reason: str = "") -> RoomId:
         """Ask to come in."""
-        return await self._membership_as(user_id, room, user_id, "knock")
+        return await self._membership_as(user_id, room, user_id, "knock", reason)
 
     async def leave_as(self, user_id: UserId, room: str) -> RoomId:
         """Leave, decline an invite, or withdraw a knock."""
@@ -87,17 +87,19 @@ class FakeUsers(ABC):
     def _room(self, room: str) -> FakeRoom:
         return self.world.room(self._room_id(room), "find the room")
 
-    async def _membership_as(self, actor: UserId, room: str, target: UserId, membership: str) -> RoomId:
+    async def _membership_as(
+        self, actor: UserId, room: str, target: UserId, membership: str, reason: str = ""
+    ) -> RoomId:
         found = self._room(room)
-        self._set_membership(found, actor, target, membership)
+        self._set_membership(found, actor, target, membership, reason)
         await self.deliver_pending()
         return found.room_id
 
-    def _set_membership(self, room: FakeRoom, actor: UserId, target: UserId, membership: str) -> None:
+    def _set_membership(self, room: FakeRoom, actor: UserId, target: UserId, membership: str, reason: str = "") -> None:
         """Change a membership. A room that is not federated takes nobody from another homeserver."""
         federates = (room.content("m.room.create") or {}).get("m.federate", True)
         if membership != "leave" and not federates and not target.endswith(f":{self.world.server_name}"):
             raise Forbidden("the homeserver answered 403 M_FORBIDDEN (this room is not federated)")
         named = membership in ("join", "invite", "knock")
         content = self.world.member_content(target, membership) if named else {"membership": membership}
-        self.world.send(room, actor, "m.room.member", content, target)
+        self.world.send(room, actor, "m.room.member", dict(content) | ({"reason": reason} if reason else {}), target)

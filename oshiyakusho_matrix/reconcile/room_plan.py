@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
 from oshiyakusho_matrix.core.text import Text, Value, say
+from oshiyakusho_matrix.homeserver.creation import CREATOR_POWER, creator_is_listed
 from oshiyakusho_matrix.homeserver.interface import Content, StateEvent
 
 #: Born with each managed room; says which record it belongs to, so that a lost database can be rebuilt. Version 1.
@@ -20,7 +21,8 @@ LOCATOR = "jp.oshiyakusho.locator"
 class DesiredRoom:
     """A room as the records want it. ``children`` is None for a room that is no space.
 
-    ``knocks`` says that whoever is outside may ask to come in, so a waiting knock is no trespass.
+    ``knocks`` says that whoever is outside may ask to come in, so a waiting knock is no trespass. ``archived``: nobody
+    writes there any more, so that its version does not matter.
     """
 
     alias: RoomAlias
@@ -31,6 +33,7 @@ class DesiredRoom:
     creation: Content = field(default_factory=dict)
     children: Mapping[RoomId, Content] | None = None
     knocks: bool = False
+    archived: bool = False
 
     def all_state(self) -> Iterator[StateEvent]:
         """Yield every event that is kept as desired, power levels and child links included."""
@@ -166,6 +169,7 @@ def plan(
                 *take_outs(observed, strangers, knocks=desired.knocks, bot=bot),
                 *_state_changes(desired, observed, bot),
                 *_unlinks(desired, observed, bot),
+                *_additions(desired, observed, bot),
                 *_immutable(desired, observed),
             ]
 
@@ -207,9 +211,47 @@ def take_outs(observed: Present, strangers: Set[UserId], *, knocks: bool, bot: U
 def _state_changes(desired: DesiredRoom, observed: Present, bot: UserId) -> Iterator[Action]:
     have = {(e.type, e.state_key): e for e in observed.state}
     for event in desired.all_state():
+        if event.type == "m.room.power_levels":
+            event = StateEvent(event.type, "", _as_its_version_wants(event.content, observed, bot))
         current = have.get((event.type, event.state_key))
         if current is None or current.content != event.content:
             yield PutState(observed.room_id, event, _undone(current, bot))
+
+
+def _as_its_version_wants(levels: Content, observed: Present, bot: UserId) -> Content:
+    """List the bot in the power levels or not, by the version that the room has, not by the one that is wanted.
+
+    Left out of the list where the version wants it there, it would have lost the room for good.
+    """
+    users = levels.get("users", {})
+    if creator_is_listed(_version_of(observed)) == (bot in users):
+        return levels
+    others = {user: power for user, power in users.items() if user != bot}
+    return {**levels, "users": others if bot in users else {**others, bot: CREATOR_POWER}}
+
+
+def _additions(desired: DesiredRoom, observed: Present, bot: UserId) -> Iterator[Action]:
+    """Empty what others added and nobody wants, as a tombstone or a picture. Encryption cannot be undone: say so."""
+    wanted = {event.type for event in desired.all_state()} | {"m.space.child", "m.room.member", "m.room.create"}
+    free = {kind for kind, power in desired.power_levels.get("events", {}).items() if power < CREATOR_POWER}
+    for event in observed.state:
+        if event.type in wanted | free or event.sender == bot or not event.content:
+            continue
+        if event.type == "m.room.encryption":
+            yield Conflict(
+                say(
+                    "Somebody turned on encryption in {alias}. That cannot be undone in Matrix, and I cannot read what "
+                    "is written there any more: the room has to be replaced.",
+                    alias=desired.alias,
+                )
+            )
+        else:
+            yield PutState(observed.room_id, StateEvent(event.type, event.state_key, {}), _undone(event, bot))
+
+
+def _version_of(observed: Present) -> str:
+    create = observed.find("m.room.create")
+    return str(create.content.get("room_version", "1")) if create else "1"
 
 
 def _unlinks(desired: DesiredRoom, observed: Present, bot: UserId) -> Iterator[Action]:
@@ -224,7 +266,7 @@ def _unlinks(desired: DesiredRoom, observed: Present, bot: UserId) -> Iterator[A
 def _immutable(desired: DesiredRoom, observed: Present) -> Iterator[Action]:
     create = observed.find("m.room.create")
     have = dict(create.content) if create else {}
-    same_version = have.get("room_version", "1") == desired.version
+    same_version = desired.archived or _version_of(observed) == desired.version
     same_federate = have.get("m.federate", True) == desired.creation.get("m.federate", True)
     if not (same_version and same_federate):
         yield Conflict(

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from oshiyakusho_matrix.commands.arguments import Option, Positional
 from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
+from oshiyakusho_matrix.core.clock import JST
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import Text, say
@@ -125,7 +126,7 @@ _HALL = {
 
 def describe(member: Member) -> Text:
     """Say what is on record about a member."""
-    since = f"{member.changed_at:%Y-%m-%d}"
+    since = f"{member.changed_at.astimezone(JST):%Y-%m-%d}"
     if not member.current:
         return say(
             "{user} is no member: removed on {since} by {by}.", user=member.user_id, since=since, by=member.changed_by

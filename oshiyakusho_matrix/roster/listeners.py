@@ -1,7 +1,9 @@
 """Watches the managed rooms: whoever comes in, and whatever others change. Asks for controllers, decides nothing."""
 
+from dataclasses import replace
+
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
-from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.core.text import say, visible
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Priority, Work
 from oshiyakusho_matrix.roster.service import member_key, room_key
@@ -54,10 +56,11 @@ class RoomWatch:
         return write
 
     async def _tell_of_knock(self, tx: Transaction, event: InboundEvent) -> None:
-        await self._outbox.tell_secretariat(
-            tx,
-            say(
-                "{user} knocks at the city hall. To let them in once they are verified: `!member admit {user}`",
-                user=event.state_key or "",
-            ),
+        text = say(
+            "{user} knocks at the city hall. To let them in once they are verified: `!member admit {user}`",
+            user=event.state_key or "",
         )
+        reason = event.content.get("reason")
+        words = visible(reason) if isinstance(reason, str) else ""
+        said = (say("They wrote: {words}", words=words),) if words else ()
+        await self._outbox.tell_secretariat(tx, replace(text, parts=said))

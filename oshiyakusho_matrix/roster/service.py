@@ -7,7 +7,7 @@ from sqlalchemy import insert, update
 
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Refused
-from oshiyakusho_matrix.core.ids import RoomId, UserId, server_of
+from oshiyakusho_matrix.core.ids import GHOST_PREFIX, RoomId, UserId, server_of
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.reconcile.interface import Priority, Work, WorkKey
 from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, Standing
@@ -39,6 +39,8 @@ class Roster:
         """Open the gate to somebody. Admitting a member again invites them again; it never takes a role away."""
         if user_id == self._bot:
             raise Refused(say("That is my own account; I am here already."))
+        if user_id.startswith(f"@{GHOST_PREFIX}") and server_of(user_id) == server_of(self._bot):
+            raise Refused(say("{user} is one of my own accounts, not a person.", user=user_id))
         if secretariat:
             self._require_local(user_id)
         before = await self._find(tx, user_id)
@@ -123,9 +125,13 @@ class Roster:
             )
 
     async def bootstrap(self, tx: Transaction, secretariat: Sequence[UserId]) -> None:
-        """Admit those whom the settings name as secretariat, once: whoever was removed later stays removed."""
+        """Admit those whom the settings name as secretariat, once: whoever was removed later stays removed.
+
+        Those who are still of it and have left its room are invited again: the way back when nobody is inside.
+        """
         for user_id in secretariat:
-            if await find_member(tx.connection, user_id) is None:
+            known = await find_member(tx.connection, user_id)
+            if known is None or (known.secretariat and known.office is HallState.LEFT):
                 await self.admit(tx, user_id, by=self._bot, secretariat=True)
 
     async def room_was_made(self, tx: Transaction, role: str) -> None:

@@ -79,8 +79,8 @@ async def test_the_secretariat_reads_the_last_entries_in_japanese_time(counter: 
         await counter.hear(message(f"!課 新設 zaisei{number} --名称 財政課", number=number))
     reply = await counter.answer(message("!監査 ２", number=4))
     assert [flat(part) for part in reply.text.parts] == [
-        "- 2026-04-01 12:00 @hanako:hub.example: `!division create zaisei3` (done, reference REF00003)",
-        "- 2026-04-01 12:00 @hanako:hub.example: `!division create zaisei2` (done, reference REF00002)",
+        "- 2026-04-01 12:00 @hanako:hub.example: `!division create zaisei3 name=財政課` (done, reference REF00003)",
+        "- 2026-04-01 12:00 @hanako:hub.example: `!division create zaisei2 name=財政課` (done, reference REF00002)",
     ]
     assert flat((await counter.answer(message("!audit", sender=TARO, number=5))).text).startswith(
         "Only the secretariat"

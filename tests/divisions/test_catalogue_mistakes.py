@@ -200,8 +200,8 @@ def test_circles_share_one_mistake_of_their_file(tmp_path: Path) -> None:
     assert [(f.file, f.line) for f in found] == [("kenjinkai.yaml", 2)]
 
 
-def test_an_empty_directory_lacks_both_files(tmp_path: Path) -> None:
-    assert [f.file for f in check(tmp_path)] == ["cityhall.yaml", "kinds.yaml"]
+def test_an_empty_directory_lacks_everything(tmp_path: Path) -> None:
+    assert [f.file for f in check(tmp_path)] == ["cityhall.yaml", "kinds.yaml", "divisions"]
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
@@ -238,3 +238,16 @@ def test_a_room_says_only_what_differs_from_its_kind(tmp_path: Path) -> None:
     kind = load_declaration(write_hall(tmp_path, {"kinds.yaml": text})).kinds["division"]
     assert (kind.space.room_version, kind.space.federate) == ("11", False)
     assert (kind.rooms[0].room_version, kind.rooms[0].federate, kind.rooms[0].powers) == ("11", True, {"m.reaction": 0})
+
+
+def test_a_copy_that_left_the_divisions_out_is_no_city_hall_without_any(tmp_path: Path) -> None:
+    rooms = write_hall(tmp_path / "rooms", {D: None})
+    assert check(rooms) == []
+    (rooms / "divisions").rmdir()
+    (found,) = check(rooms)
+    assert (found.file, plain(found.message)) == (
+        "divisions",
+        "There is no such directory. Without divisions, leave it empty.",
+    )
+    with pytest.raises(Misconfigured, match="There is no such directory"):
+        load_declaration(rooms)

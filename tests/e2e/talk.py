@@ -60,7 +60,7 @@ async def refused(doing: Awaitable[object]) -> MatrixError:
     """Expect the homeserver to refuse, and return how."""
     with pytest.raises(MatrixError) as caught:
         await doing
-    assert 400 <= caught.value.status < 500, caught.value
+    assert caught.value.errcode == "M_FORBIDDEN", caught.value
     return caught.value
 
 

@@ -105,7 +105,7 @@ async def test_a_member_cannot_let_anybody_in_or_change_a_room(city: City, perso
         powers = await member.state_content(where, "m.room.power_levels")
         await refused(member.set_state(where, "m.room.power_levels", {**powers, "users": {member.user_id: 100}}))
         await refused(member.set_state(where, "m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"}))
-        await refused(member.set_state(where, "m.room.tombstone", {"body": "", "replacement_room": room}))
+        await refused(member.set_state(where, "m.room.tombstone", {"body": "", "replacement_room": "!elsewhere"}))
     await refused(member.set_state(space, "m.space.child", {"via": city.via}, room))
     await refused(member.set_state(space, "m.space.child", {}, room))
     await refused(friend.join(room, via=city.via))

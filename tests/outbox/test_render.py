@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from oshiyakusho_matrix.core.text import Text, say, visible
@@ -152,6 +152,7 @@ def test_one_endless_line_is_cut_between_words_never_inside_a_value() -> None:
 @given(st.text(st.characters(), max_size=200))
 @settings(deadline=None)
 def test_any_words_come_out_as_they_are_visible(words: str) -> None:
+    assume(not visible(words).startswith(("@", "#", "!")))  # An id of Matrix would be a link; see below.
     rendered = RENDERER.render(say("{name} was made.", name=words), "en")
     expected = f"{visible(words)} was made."
     assert rendered.body == expected

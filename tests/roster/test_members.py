@@ -107,16 +107,23 @@ async def test_a_room_that_fails_for_a_moment_is_tried_again_by_itself(city: Fak
 
 async def test_a_knock_of_a_stranger_is_told_and_changes_nothing(city: FakeCity) -> None:
     yosomono = someone("yosomono")
-    await city.hs.knock_as(yosomono, HALL)
+    await city.hs.knock_as(yosomono, HALL, "架空市の職員です。\n<b>入れてください</b>")
     await city.settle()
     told = [line for line in city.heard().splitlines() if yosomono in line]
     assert len(told) == 1
+    assert "添えられた言葉：架空市の職員です。 <b>入れてください</b>" in city.heard()
     assert "会員　承認" in told[0]
     assert city.room("cityhall").membership(yosomono) == "knock"
     await city.ask("!rooms apply --yes")
     assert city.room("cityhall").membership(yosomono) == "knock"
     await city.ask(f"!member admit {yosomono}")
     assert city.room("cityhall").membership(yosomono) == "invite"
+
+
+async def test_the_bots_own_accounts_are_no_people(city: FakeCity) -> None:
+    assert "人ではありません" in await city.ask(f"!member admit {someone('_och_guest')}")
+    toku = someone("_och_toku", "elsewhere.example")
+    assert "承認しました" in await city.ask(f"!member admit {toku}")
 
 
 async def test_a_knock_of_a_member_who_left_is_answered_by_an_invite(city: FakeCity) -> None:

@@ -18,8 +18,7 @@ from oshiyakusho_matrix.divisions.domain import Declaration, Kind
 
 def load_declaration(directory: Path) -> Declaration:
     """Read the declared city hall. Misconfigured names the first mistake and says how many more there are."""
-    files = read_files(directory) if directory.is_dir() else None
-    found = _sorted(_no_directory() if files is None else _all_findings(files))
+    files, found = _read(directory)
     if files is None or found:
         first = found[0]
         more = f" ({len(found) - 1} more; `rooms check` lists them)" if len(found) > 1 else ""
@@ -35,9 +34,7 @@ def load_declaration(directory: Path) -> Declaration:
 
 def check(directory: Path) -> list[Finding]:
     """Return every mistake, sorted by file and line; empty if there is none. Raises nothing for what files may hold."""
-    if not directory.is_dir():
-        return _sorted(_no_directory())
-    return _sorted(_all_findings(read_files(directory)))
+    return _read(directory)[1]
 
 
 def shipped_directory() -> Path:
@@ -67,8 +64,16 @@ def _kinds(files: Files) -> dict[str, Kind]:
     return {key: kind_of(key, kind) for key, kind in model.kinds.items()} if model else {}
 
 
-def _no_directory() -> Iterator[Finding]:
-    yield Finding(".", 1, 1, say("There is no such directory."))
+def _read(directory: Path) -> tuple[Files | None, list[Finding]]:
+    """Read the files, if there are any, and find every mistake."""
+    if not directory.is_dir():
+        return None, [Finding(".", 1, 1, say("There is no such directory."))]
+    files = read_files(directory)
+    found = _sorted(_all_findings(files))
+    if not (directory / "divisions").is_dir():
+        # Left out by a copy that failed, it would close every division.
+        found.append(Finding("divisions", 1, 1, say("There is no such directory. Without divisions, leave it empty.")))
+    return files, found
 
 
 def _sorted(findings: Iterator[Finding]) -> list[Finding]:
