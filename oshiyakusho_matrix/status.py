@@ -1,7 +1,7 @@
 """How the service is: numbers for Prometheus, one answer for watchdogs (``/healthz``), words (``!status``)."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -78,6 +78,10 @@ def in_words(figures: Figures, waiting: Sequence[Text] = ()) -> Text:
         say("- Work in hand or due: {busy}", busy=f.work.busy),
     ]
     stuck = len(f.parked) + f.inbox_parked + f.outbox_parked
+    if not stuck and f.work.retrying:
+        return say(
+            "{count} things have not worked yet and are tried again by themselves.", *lines, count=f.work.retrying
+        )
     if not stuck:
         return say("All is well.", *lines)
     lines += waiting
@@ -99,6 +103,8 @@ def status_command(figures: Callable[[], Awaitable[Figures]], describe: Describe
 
     async def run(call: Call[Nothing]) -> Answer:
         found = await figures()
+        # The command itself is being read while it is answered.
+        found = replace(found, inbox_pending=max(found.inbox_pending - 1, 0))
         waiting = [
             say("- Waits for you: {what} ({why})", what=await describe(call.tx, parked.key), why=parked.why)
             for parked in found.parked[:MOST_NAMED]

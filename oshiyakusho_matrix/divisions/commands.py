@@ -20,7 +20,7 @@ from oshiyakusho_matrix.divisions.listing import list_of_divisions, sheet
 from oshiyakusho_matrix.divisions.merge import merge
 from oshiyakusho_matrix.divisions.picture import find_division
 from oshiyakusho_matrix.divisions.plan_text import summary
-from oshiyakusho_matrix.divisions.service import CityHall
+from oshiyakusho_matrix.divisions.service import CityHall, refuse_if
 from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
 
 
@@ -117,6 +117,7 @@ def division_commands(hall: CityHall, heads: Heads) -> tuple[Command[Any], ...]:
     async def preview_archive(call: Call[One]) -> Text:
         picture = await hall.picture(call.tx)
         record = find_division(picture, call.arguments.division)
+        refuse_if(record, Lifecycle.ARCHIVED)
         return say(
             "{name} will be archived: its {count} rooms can still be read by those inside, but nobody writes there any "
             "more, and it is listed nowhere. `!division reopen {slug}` takes that back.",

@@ -1,6 +1,6 @@
 """The list of divisions and one division's sheet, in the reader's language."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from oshiyakusho_matrix.core.clock import JST
 from oshiyakusho_matrix.core.text import Text, say
@@ -50,4 +50,9 @@ def sheet(picture: Picture, record: SpaceRecord, language: str) -> Text:
 def _head(user: str, until: datetime | None) -> Text:
     if until is None:
         return say("- Head: {user}", user=user)
-    return say("- Head: {user}, until {until}", user=user, until=f"{until.astimezone(JST):%Y-%m-%d %H:%M}")
+    return say("- Head: {user}, until {until}", user=user, until=_last_day(until))
+
+
+def _last_day(until: datetime) -> str:
+    """Return the last day of a mandate, which ends with that day in Japan."""
+    return f"{(until - timedelta(seconds=1)).astimezone(JST):%Y-%m-%d}"

@@ -169,6 +169,10 @@ def find_division(picture: Picture, slug: str) -> SpaceRecord:
     """Return a division or a circle by its short name, or by its full one if no other has it; else Refused."""
     divisions = {s: r for s, r in picture.records.items() if r.space.kind not in (HALL, GROUP)}
     wanted = fold(slug)
+    if wanted.startswith("#"):
+        # The address, as `!division show` tells it.
+        row = picture.rooms.get(wanted[1:].partition(":")[0])
+        wanted = row.owner.removeprefix("space:") if row is not None else wanted
     if wanted in divisions:
         return divisions[wanted]
     found = [r for r in divisions.values() if wanted in (fold(r.space.name.ja), fold(r.space.name.en))]

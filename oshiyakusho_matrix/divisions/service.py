@@ -120,9 +120,7 @@ class CityHall:
     async def set_lifecycle(self, tx: Transaction, slug: str, lifecycle: Lifecycle) -> list[WorkKey]:
         """Archive a division, or open an archived one again. Refused if it is in that state."""
         record = find_division(await self._begin(tx), slug)
-        if record.lifecycle is lifecycle:
-            state = say("archived") if lifecycle is Lifecycle.ARCHIVED else say("active")
-            raise Refused(say("{name} is {state} already.", name=record.space.name.ja, state=state))
+        refuse_if(record, lifecycle)
         await self._save(tx, replace(record, lifecycle=lifecycle), new=False)
         return await ask_space(tx, self._work, await self.picture(tx), slug)
 
@@ -151,6 +149,13 @@ class CityHall:
             await tx.connection.execute(insert(space).values(values))
         else:
             await tx.connection.execute(update(space).where(space.c.slug == record.space.slug).values(values))
+
+
+def refuse_if(record: SpaceRecord, lifecycle: Lifecycle) -> None:
+    """Refuse to bring a division to where it is already."""
+    if record.lifecycle is lifecycle:
+        state = say("archived") if lifecycle is Lifecycle.ARCHIVED else say("active")
+        raise Refused(say("{name} is {state} already.", name=record.space.name.ja, state=state))
 
 
 def _keep_addresses(picture: Picture) -> None:

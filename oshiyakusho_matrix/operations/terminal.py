@@ -127,7 +127,10 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
     if outcome.complete:
         print(words(say("The city hall stands: {count} rooms agree with the files.", count=outcome.rooms)))
         return
-    print(words(say("Not everything agrees yet. Left: {left}", left=outcome.left)))
+    if outcome.left:
+        print(words(say("Not everything agrees yet. Left: {left}", left=outcome.left)))
+    else:
+        print(words(say("What could be done is done. This needs a person:")))
     for failed in outcome.failed:
         print(f"- {words(failed)}")
 
