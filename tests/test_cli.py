@@ -1,18 +1,32 @@
 """The command line without a homeserver: what is wrong is one sentence on stderr and exit code 1, never a traceback."""
 
 import json
+import logging
 import socket
 import sqlite3
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from oshiyakusho_matrix import __version__
 from oshiyakusho_matrix.cli import cli
 from tests.divisions.little_town import SECOND, write_town
 from tests.support.command_line import assert_told, put_settings, run
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """Put the log back as it was: the command line sets it up for its process, and here other tests follow in it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def invoke(*arguments: object) -> Result:

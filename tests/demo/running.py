@@ -56,6 +56,12 @@ class Demo:
         state = {"what": "oshiyakusho-matrix demo", **dict(zip(names, self.ports, strict=True))}
         (self.directory / "demo.json").write_text(json.dumps(state), encoding="utf-8")
 
+    def declare_more(self, count: int) -> None:
+        """Declare further divisions: more rooms than are made at once."""
+        for number in range(count):
+            content = _named(f"more{number}", f"第{number}課")
+            (self._rooms / "divisions" / f"more{number}.yaml").write_text(content, encoding="utf-8")
+
     @contextmanager
     def started(self, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
         """Start it; it is killed at the end if it still runs."""

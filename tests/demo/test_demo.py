@@ -78,6 +78,7 @@ def test_killed_in_the_middle_of_its_first_start_it_is_finished_by_the_next(demo
 
 
 def test_interrupted_in_the_middle_of_its_first_start_it_ends_at_once_and_goes_on_later(demo: Demo) -> None:
+    demo.declare_more(10)
     with demo.started() as process:
         until("some rooms, not all", lambda: demo.rooms()[1] >= 4)
         assert demo.end(process, signal.SIGINT) == 0
