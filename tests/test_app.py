@@ -211,6 +211,21 @@ async def test_what_an_administrator_adds_to_a_room_is_emptied_and_encryption_is
         assert words in city.heard()
 
 
+async def test_one_of_the_settings_secretariat_who_was_removed_is_not_let_in_again_by_a_restart(tmp_path: Path) -> None:
+    rooms, other = write_town(tmp_path / "rooms"), someone("hanako")
+    async with fake_city(tmp_path, rooms) as city:
+        hs = city.hs
+        await city.ask(f"!member admit {other} --secretariat")
+        for room in (HALL, OFFICE):
+            await hs.join_as(other, room)
+        await city.settle()
+        await city.ask(f"!member remove {SECRETARY} --yes", sender=other)
+        assert {hs.room(room).membership(SECRETARY) for room in (HALL, OFFICE)} == {"leave"}
+    async with fake_city(tmp_path, rooms, hs=hs) as city:
+        assert {hs.room(room).membership(SECRETARY) for room in (HALL, OFFICE)} == {"leave"}
+        assert "除名" in await city.ask(f"!member show {SECRETARY}", sender=other)
+
+
 async def test_the_last_of_the_secretariat_who_left_its_room_is_invited_again_by_a_restart(tmp_path: Path) -> None:
     rooms = write_town(tmp_path / "rooms")
     async with fake_city(tmp_path, rooms) as city:

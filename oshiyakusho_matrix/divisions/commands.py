@@ -21,7 +21,7 @@ from oshiyakusho_matrix.divisions.merge import merge
 from oshiyakusho_matrix.divisions.picture import find_division
 from oshiyakusho_matrix.divisions.plan_text import summary
 from oshiyakusho_matrix.divisions.service import CityHall, refuse_if
-from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
+from oshiyakusho_matrix.reconcile.interface import Priority, Work, WorkKey
 
 
 def _plain(text: str) -> str:
@@ -196,7 +196,7 @@ def room_commands(hall: CityHall, work: Work, load: Callable[[], Declaration]) -
 
     async def plan(call: Call[Nothing]) -> Answer:
         key = WorkKey("plan", call.reference)
-        await work.ask(call.tx, key)
+        await work.ask(call.tx, key, priority=Priority.ASKED)
         return Answer(say("The plan:"), after=[key])
 
     async def preview_apply(call: Call[Nothing]) -> Text:
