@@ -6,6 +6,7 @@ other rooms do not notice.
 """
 
 import hashlib
+import secrets
 from collections.abc import Callable, Hashable
 from datetime import datetime, timedelta
 from functools import partial
@@ -31,7 +32,7 @@ from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.core.worker import Batch, Job, Worker, backoff, frames
 from oshiyakusho_matrix.outbox.interface import Outbox
-from oshiyakusho_matrix.store.lanes import RowState
+from oshiyakusho_matrix.store.lanes import LOOK_EVERY, TURN_ENDS, RowState
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 logger = structlog.get_logger(__name__)
@@ -64,7 +65,8 @@ class Inbox:
         self._bot = bot
         self._now = now
         self._stopping = False
-        self._worker = Worker("inbox", self, hands=hands, now=now)
+        self._holder = secrets.token_hex(8)
+        self._worker = Worker("inbox", self, hands=hands, look_every=LOOK_EVERY if store.shared else None, now=now)
         self.misfits = 0
 
     async def receive(self, txn_id: str, arrived: Arrived) -> None:
@@ -120,19 +122,25 @@ class Inbox:
 
     async def take(self, busy: frozenset[Hashable], limit: int) -> Batch:
         """Find rooms with something to handle. For the worker."""
-        async with self._store.reading() as connection:
-            heads = await lanes.heads(connection, busy=busy, limit=limit + 1)
         present = self._now()
-        due = [Job(room_id, partial(self._handle_room, room_id)) for room_id, due_at in heads if due_at <= present]
-        return Batch(due[:limit], min((due_at for _, due_at in heads if due_at > present), default=None))
+        taken = await lanes.take(self._store, self._holder, busy=busy, limit=limit, present=present)
+        return Batch([Job(room_id, partial(self._handle_room, room_id)) for room_id in taken.lanes], taken.next_due)
 
     async def _handle_room(self, room_id: str) -> None:
+        try:
+            await self._take_turn(room_id, self._now() + TURN_ENDS)
+        finally:
+            await lanes.give_back(self._store, self._holder, room_id)
+
+    async def _take_turn(self, room_id: str, until: datetime) -> None:
         async with self._store.reading() as connection:
             rows = await lanes.pending(connection, room_id, limit=_TURN)
         # Events that lead to nothing are marked together: most do, and each commit waits for the disk.
         idle: list[int] = []
         for row in rows:
-            if self._stopping or row.due_at > self._now() or not await self._handle(row, idle):
+            present = self._now()
+            over = self._stopping or present > until
+            if over or row.due_at > present or not await self._handle(row, idle):
                 break
         if idle:
             async with self._store.transaction() as tx:

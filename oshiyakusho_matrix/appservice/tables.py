@@ -52,7 +52,7 @@ inbox_event = Table(
     sqlite_autoincrement=True,
 )
 
-lanes = Lanes(inbox_event, order=inbox_event.c.seq, lane=inbox_event.c.room_id)
+lanes = Lanes("inbox", inbox_event, order=inbox_event.c.seq, lane=inbox_event.c.room_id)
 
 
 async def keep_transaction(connection: AsyncConnection, txn_id: str, digest: str, at: datetime) -> bool:

@@ -5,6 +5,7 @@ homeserver remembers the id, which is about a day: what was tried before and is 
 but parked, for a human to look.
 """
 
+import secrets
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,7 +22,7 @@ from oshiyakusho_matrix.core.worker import Batch, Job, Worker, backoff, frames
 from oshiyakusho_matrix.homeserver.interface import Messenger, Unreachable
 from oshiyakusho_matrix.outbox.tables import SECRETARIAT, lanes, outbox_message
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
-from oshiyakusho_matrix.store.lanes import RowState
+from oshiyakusho_matrix.store.lanes import LOOK_EVERY, TURN_ENDS, RowState
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 logger = structlog.get_logger(__name__)
@@ -57,7 +58,8 @@ class OutboxSender:
         self._outbox = outbox
         self._now = now
         self._stopping = False
-        self._worker = Worker("outbox", self, hands=hands, now=now)
+        self._holder = secrets.token_hex(8)
+        self._worker = Worker("outbox", self, hands=hands, look_every=LOOK_EVERY if store.shared else None, now=now)
         self.wake = self._worker.wake
         outbox.wakes(self.wake)
 
@@ -99,28 +101,32 @@ class OutboxSender:
 
     async def take(self, busy: frozenset[Hashable], limit: int) -> Batch:
         """Find rooms to which something is to be said. For the worker."""
-        async with self._store.reading() as connection:
-            heads = await lanes.heads(connection, busy=busy, limit=limit + 2)
-        present, due, later = self._now(), list[Job](), list[datetime]()
-        for address, due_at in heads:
-            if due_at > present:
-                later.append(due_at)
-            elif (room_id := await self._where(address)) is None:
-                later.append(present + _LOOK_FOR_ROOM)
-            else:
-                due.append(Job(address, partial(self._send_all, address, room_id)))
-        return Batch(due[:limit], min(later, default=None))
+        present, office = self._now(), await self._office()
+        if office is None:
+            busy |= {SECRETARIAT}
+        taken = await lanes.take(self._store, self._holder, busy=busy, limit=limit, present=present)
+        jobs = [Job(lane, partial(self._send_all, lane, self._room(lane, office))) for lane in taken.lanes]
+        times = [taken.next_due, None if office else present + _LOOK_FOR_ROOM]
+        return Batch(jobs, min((time for time in times if time), default=None))
 
-    async def _where(self, address: str) -> RoomId | None:
-        if address != SECRETARIAT:
-            return RoomId(address)
+    async def _office(self) -> RoomId | None:
         try:
-            return await self._resolve(address)
+            return await self._resolve(SECRETARIAT)
         except Temporary as error:
-            logger.info("the room of an address is not known now", address=address, reason=error.reason)
+            logger.info("the room of the secretariat is not known now", reason=error.reason)
             return None
 
+    @staticmethod
+    def _room(address: str, office: RoomId | None) -> RoomId:
+        return office if address == SECRETARIAT and office is not None else RoomId(address)
+
     async def _send_all(self, address: str, room_id: RoomId) -> None:
+        try:
+            await self._take_turn(address, room_id)
+        finally:
+            await lanes.give_back(self._store, self._holder, address)
+
+    async def _take_turn(self, address: str, room_id: RoomId) -> None:
         present = self._now()
         async with self._store.transaction() as tx:
             rows = await lanes.pending(tx.connection, address, limit=_TURN)
@@ -130,7 +136,7 @@ class OutboxSender:
                 update(outbox_message).where(outbox_message.c.id.in_(untried)).values(first_attempt_at=present)
             )
         for number, row in enumerate(rows):
-            if self._stopping:
+            if self._stopping or self._now() > present + TURN_ENDS:
                 await self._unmark(rows[number:], present)
                 break
             if not await self._send(row, room_id):

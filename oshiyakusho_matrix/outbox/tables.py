@@ -32,4 +32,4 @@ outbox_message = Table(
     sqlite_autoincrement=True,
 )
 
-lanes = Lanes(outbox_message, order=outbox_message.c.id, lane=outbox_message.c.address)
+lanes = Lanes("outbox", outbox_message, order=outbox_message.c.id, lane=outbox_message.c.address)

@@ -2,16 +2,43 @@
 
 The inbox and the outbox both are such tables. The head of a lane is its first pending row: while that one waits, the
 whole lane waits, so the order within a room is kept whatever fails.
+
+Where several processes share a database (PostgreSQL), whoever works on a lane holds a lease on it. Leases only save
+work: should two processes have the same lane after all (one was slow), each row still ends once, because its state
+changes once, and in order, because nobody goes on to a row before the one ahead of it has ended.
 """
 
+import secrets
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Column, Row, Table, func, select
+from sqlalchemy import CTE, Column, PrimaryKeyConstraint, Row, String, Table, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oshiyakusho_matrix.store.metadata import Moment, metadata
+from oshiyakusho_matrix.store.statements import upsert
+from oshiyakusho_matrix.store.unit_of_work import Store
+
+#: A process that was killed keeps its lanes for so long. Turns are kept shorter (``TURN_ENDS``), so nothing is renewed.
+LEASE: Final = timedelta(seconds=10)
+#: After so long a lane is given back, although there may be more to do in it.
+TURN_ENDS: Final = timedelta(seconds=5)
+#: How often to look for rows that other processes wrote, or left behind.
+LOOK_EVERY: Final = timedelta(seconds=2)
+
+#: Who works on which lane now; empty whenever nothing is under way.
+lane_lease = Table(
+    "lane_lease",
+    metadata,
+    Column("queue", String(16)),
+    Column("lane", String(255)),
+    Column("holder", String(16), nullable=False),
+    Column("leased_until", Moment, nullable=False),
+    PrimaryKeyConstraint("queue", "lane"),
+)
 
 
 class RowState(StrEnum):
@@ -24,30 +51,65 @@ class RowState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """Lanes to work on now, and when the head of another one falls due."""
+
+    lanes: Sequence[str]
+    next_due: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Lanes:
     """How to find the lanes of a table: its columns ``state`` and ``due_at``, the order, and what names the lane."""
 
+    queue: str
     table: Table
     order: Column[Any]
     lane: Column[Any]
 
-    async def heads(
-        self, connection: AsyncConnection, *, busy: frozenset[Hashable], limit: int
-    ) -> list[tuple[str, datetime]]:
-        """Return the lanes that have pending rows, with when their heads are due, the earliest first."""
-        first = (
-            select(func.min(self.order).label("first"))
-            .where(self.table.c.state == RowState.PENDING, self.lane.not_in(sorted(map(str, busy))))
-            .group_by(self.lane)
-            .subquery()
-        )
-        query = (
-            select(self.lane, self.table.c.due_at)
-            .join(first, first.c.first == self.order)
-            .order_by(self.table.c.due_at, self.order)
-            .limit(limit)
-        )
-        return [(lane, due_at) for lane, due_at in await connection.execute(query)]
+    async def take(
+        self, store: Store, holder: str, *, busy: frozenset[Hashable], limit: int, present: datetime
+    ) -> Taken:
+        """Return up to ``limit`` lanes whose heads are due, none of ``busy`` and none that another process holds.
+
+        Half of them are those that have waited longest, half are those that came last: behind a long backlog, what is
+        asked in a quiet room is answered at once all the same.
+        """
+        if not store.shared:
+            async with store.reading() as connection:
+                return await self._look(connection, holder, busy, limit, present)
+        async with store.transaction() as tx:
+            found = await self._look(tx.connection, holder, busy, limit, present)
+            if not found.lanes:
+                return found
+            claim = upsert(tx.connection, lane_lease)
+            until = {"holder": holder, "leased_until": present + LEASE}
+            # Sorted, so that two processes that want the same lanes wait for each other in one direction only.
+            rows = [{"queue": self.queue, "lane": lane} | until for lane in sorted(found.lanes)]
+            claimed = await tx.connection.scalars(
+                claim.values(rows)
+                .on_conflict_do_update(
+                    index_elements=[lane_lease.c.queue, lane_lease.c.lane],
+                    set_=until,
+                    where=or_(lane_lease.c.leased_until <= present, lane_lease.c.holder == holder),
+                )
+                .returning(lane_lease.c.lane)
+            )
+            mine = set(claimed)
+        # Whoever was slower looks again at once: there may be others.
+        next_due = found.next_due if len(mine) == len(found.lanes) else present
+        return Taken([lane for lane in found.lanes if lane in mine], next_due)
+
+    async def give_back(self, store: Store, holder: str, lane: str) -> None:
+        """Let others have a lane again."""
+        if not store.shared:
+            return
+        async with store.transaction() as tx:
+            await tx.connection.execute(
+                delete(lane_lease).where(
+                    lane_lease.c.queue == self.queue, lane_lease.c.lane == lane, lane_lease.c.holder == holder
+                )
+            )
 
     async def pending(self, connection: AsyncConnection, lane: str, *, limit: int) -> Sequence[Row[Any]]:
         """Return the pending rows of a lane from its head on, in order."""
@@ -67,3 +129,40 @@ class Lanes:
         )
         found = {row[0]: row[1] for row in await connection.execute(query)}
         return {state.value: found.get(state, 0) for state in waiting}
+
+    async def _look(
+        self, connection: AsyncConnection, holder: str, busy: frozenset[Hashable], limit: int, present: datetime
+    ) -> Taken:
+        heads = self._heads(holder, busy, present)
+        due = select(
+            heads.c.lane,
+            func.row_number().over(order_by=[heads.c.due_at, heads.c.first]).label("oldest"),
+            func.row_number().over(order_by=[heads.c.due_at.desc(), heads.c.first.desc()]).label("newest"),
+        ).where(heads.c.due_at <= present)
+        ranked = due.subquery()
+        newest = limit // 2 if limit > 1 else secrets.randbelow(2)
+        query = select(ranked.c.lane).where(or_(ranked.c.oldest <= limit - newest, ranked.c.newest <= newest))
+        lanes = list(await connection.scalars(query.order_by(ranked.c.oldest)))
+        later = select(func.min(heads.c.due_at, type_=self.table.c.due_at.type)).where(heads.c.due_at > present)
+        return Taken(lanes, await connection.scalar(later))
+
+    def _heads(self, holder: str, busy: frozenset[Hashable], present: datetime) -> CTE:
+        """The head of each lane that is free."""
+        held = select(lane_lease.c.lane).where(
+            lane_lease.c.queue == self.queue, lane_lease.c.leased_until > present, lane_lease.c.holder != holder
+        )
+        first = (
+            select(func.min(self.order).label("first"))
+            .where(
+                self.table.c.state == RowState.PENDING,
+                self.lane.not_in(sorted(map(str, busy))),
+                self.lane.not_in(held),
+            )
+            .group_by(self.lane)
+            .subquery()
+        )
+        return (
+            select(self.lane.label("lane"), self.table.c.due_at, first.c.first)
+            .join(first, first.c.first == self.order)
+            .cte("heads")
+        )

@@ -40,6 +40,8 @@ class Store:
 
     def __init__(self, engine: AsyncEngine) -> None:
         sqlite = engine.dialect.name == "sqlite"
+        #: Whether other processes may work on the same database.
+        self.shared = not sqlite
         # SQLite lets one write at a time. Waiting for one's turn here costs nothing; waiting in SQLite is a busy wait.
         self._turn = asyncio.Lock() if sqlite else None
         self._writers: set[asyncio.Task[Any] | None] = set()

@@ -1,0 +1,20 @@
+"""Several processes share inbox and outbox: who works on which lane."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "lane_lease",
+        sa.Column("queue", sa.String(length=16), nullable=False),
+        sa.Column("lane", sa.String(length=255), nullable=False),
+        sa.Column("holder", sa.String(length=16), nullable=False),
+        sa.Column("leased_until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("queue", "lane", name="pk_lane_lease"),
+    )
