@@ -45,6 +45,13 @@ class ClientEvent(BaseModel):
     content: dict[str, Any]
     unsigned: dict[str, Any] = {}
     origin_server_ts: int = 0
+    #: Beside the content only in rooms before version 11.
+    redacts: str | None = None
+
+    @field_validator("redacts", mode="before")
+    @classmethod
+    def _any_target(cls, value: object) -> object:
+        return value if isinstance(value, str) else None
 
     @field_validator("unsigned", mode="before")
     @classmethod

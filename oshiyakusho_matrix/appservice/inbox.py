@@ -7,7 +7,7 @@ other rooms do not notice.
 
 import hashlib
 import secrets
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -17,6 +17,15 @@ from sqlalchemy import Row, delete, update
 
 from oshiyakusho_matrix.appservice.border import Arrived
 from oshiyakusho_matrix.appservice.interface import Listener
+from oshiyakusho_matrix.appservice.relations import (
+    PATIENCE,
+    as_it_is_now,
+    changes_to,
+    first_held,
+    hold,
+    release,
+    target_of,
+)
 from oshiyakusho_matrix.appservice.tables import (
     inbox_event,
     inbox_transaction,
@@ -80,7 +89,7 @@ class Inbox:
         digest = hashlib.sha256("\n".join(event.event_id for event in news).encode()).hexdigest()
         async with self._store.transaction() as tx:
             if await keep_transaction(tx.connection, txn_id, digest, self._now()):
-                await keep_events(tx.connection, txn_id, news, self._now())
+                await keep_events(tx.connection, txn_id, [(each, target_of(each)) for each in news], self._now())
                 tx.after_commit(self._worker.wake)
 
     async def run(self) -> None:
@@ -123,8 +132,21 @@ class Inbox:
     async def take(self, busy: frozenset[Hashable], limit: int) -> Batch:
         """Find rooms with something to handle. For the worker."""
         present = self._now()
+        held_until = await self._take_up(present)
         taken = await lanes.take(self._store, self._holder, busy=busy, limit=limit, present=present)
-        return Batch([Job(room_id, partial(self._handle_room, room_id)) for room_id in taken.lanes], taken.next_due)
+        times = [time for time in (taken.next_due, held_until) if time is not None]
+        jobs = [Job(room_id, partial(self._handle_room, room_id)) for room_id in taken.lanes]
+        return Batch(jobs, min(times, default=None))
+
+    async def _take_up(self, present: datetime) -> datetime | None:
+        """Take up again what has waited long enough for its target; return when there is more of that."""
+        async with self._store.reading() as connection:
+            until = await first_held(connection)
+        if until is None or until > present:
+            return until
+        async with self._store.transaction() as tx:
+            await release(tx.connection, due=present)
+            return await first_held(tx.connection)
 
     async def _handle_room(self, room_id: str) -> None:
         try:
@@ -135,27 +157,31 @@ class Inbox:
     async def _take_turn(self, room_id: str, until: datetime) -> None:
         async with self._store.reading() as connection:
             rows = await lanes.pending(connection, room_id, limit=_TURN)
+            changes = await changes_to(connection, rows)
         # Events that lead to nothing are marked together: most do, and each commit waits for the disk.
-        idle: list[int] = []
+        idle: list[Row[Any]] = []
         for row in rows:
             present = self._now()
-            over = self._stopping or present > until
-            if over or row.due_at > present or not await self._handle(row, idle):
+            over = self._stopping or present > until or row.due_at > present
+            if over or not await self._handle(row, changes.get(row.event_id, ()), idle):
                 break
         if idle:
             async with self._store.transaction() as tx:
-                await mark_done(tx.connection, idle)
+                await self._mark_done(tx, idle)
 
-    async def _handle(self, row: Row[Any], idle: list[int]) -> bool:
+    async def _handle(self, row: Row[Any], changes: Sequence[Row[Any]], idle: list[Row[Any]]) -> bool:
         """Handle one event; False if its room has to wait."""
         try:
-            write = await self._route(to_event(row))
+            if row.refers_to is not None and await self._held(row):
+                return True
+            content = as_it_is_now(row, changes)
+            write = None if content is None else await self._route(to_event(row, content, self._now()))
             if write is None:
-                idle.append(row.seq)
+                idle.append(row)
                 return True
             async with self._store.transaction() as tx:
                 # Marked first: it locks the row, so that of two workers one writes and the other finds it done.
-                if await mark_done(tx.connection, [row.seq]):
+                if await self._mark_done(tx, [row]):
                     await write(tx)
         except Temporary as error:
             await self._postpone(row, error.reason, failures=row.failures, retry_after=error.retry_after)
@@ -168,6 +194,17 @@ class Inbox:
                 return False
             await self._park(row, reason)
         return True
+
+    async def _held(self, row: Row[Any]) -> bool:
+        async with self._store.transaction() as tx:
+            return await hold(tx.connection, row, self._now() + PATIENCE)
+
+    async def _mark_done(self, tx: Transaction, rows: Sequence[Row[Any]]) -> bool:
+        """Mark events as done and take up what waits for them; False if another worker was faster."""
+        done = await mark_done(tx.connection, [row.seq for row in rows])
+        if await release(tx.connection, about=[row.event_id for row in rows]):
+            tx.after_commit(self._worker.wake)
+        return done
 
     async def _postpone(
         self, row: Row[Any], reason: str, *, failures: int, retry_after: timedelta | None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
 from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId
@@ -26,6 +27,8 @@ class InboundEvent:
     content: Mapping[str, Any]
     state_key: str | None = None
     unsigned: Mapping[str, Any] = field(default_factory=dict)
+    #: How long ago it was sent, as far as that can be known.
+    age: timedelta = timedelta()
 
 
 class Listener(Protocol):

@@ -4,8 +4,8 @@
 content is emptied when it is done, because what people write is not ours to keep.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Row, String, Table, Text, select, update
@@ -27,6 +27,7 @@ inbox_transaction = Table(
     Column("received_at", Moment, nullable=False),
 )
 
+#: ``refers_to`` is the event that this one edits, redacts or reacts to (see ``relations``).
 #: ``attempts`` counts every try that did not end well, ``failures`` only those that waiting does not explain.
 inbox_event = Table(
     "inbox_event",
@@ -48,9 +49,13 @@ inbox_event = Table(
     Column("failures", Integer, nullable=False),
     Column("due_at", Moment, nullable=False),
     Column("last_error", Text),
+    Column("refers_to", String(255), index=True),
     Index(None, "state", "room_id", "seq"),
     sqlite_autoincrement=True,
 )
+
+#: No event counts as older: a homeserver may say anything, and times have an end.
+_EVER = timedelta(days=365)
 
 lanes = Lanes("inbox", inbox_event, order=inbox_event.c.seq, lane=inbox_event.c.room_id)
 
@@ -68,13 +73,15 @@ async def keep_transaction(connection: AsyncConnection, txn_id: str, digest: str
     return known != digest
 
 
-async def keep_events(connection: AsyncConnection, txn_id: str, events: Sequence[ClientEvent], at: datetime) -> None:
-    """Keep the events that are not here yet, in the order in which they came."""
+async def keep_events(
+    connection: AsyncConnection, txn_id: str, events: Sequence[tuple[ClientEvent, str | None]], at: datetime
+) -> None:
+    """Keep the events that are not here yet, in the order in which they came, each with what it refers to."""
     rows = [
-        event.model_dump()
-        | {"txn_id": txn_id, "received_at": at, "due_at": at, "reference": new_reference()}
+        event.model_dump(exclude={"redacts"})
+        | {"txn_id": txn_id, "received_at": at, "due_at": at, "reference": new_reference(), "refers_to": refers_to}
         | {"state": RowState.PENDING, "attempts": 0, "failures": 0}
-        for event in events
+        for event, refers_to in events
     ]
     if rows:
         unless_known = upsert(connection, inbox_event).on_conflict_do_nothing(index_elements=["event_id"])
@@ -91,15 +98,30 @@ async def mark_done(connection: AsyncConnection, seqs: Sequence[int]) -> bool:
     return done.rowcount == len(seqs)
 
 
-def to_event(row: Row[Any]) -> InboundEvent:
-    """Read one event back."""
+def to_event(row: Row[Any], content: Mapping[str, Any], present: datetime) -> InboundEvent:
+    """Read one event back, with its content as it is by now."""
     return InboundEvent(
         reference=row.reference,
         event_id=EventId(row.event_id),
         room_id=RoomId(row.room_id),
         sender=UserId(row.sender),
         type=row.type,
-        content=row.content,
+        content=content,
         state_key=row.state_key,
         unsigned=row.unsigned,
+        age=_age(row, present),
     )
+
+
+def _age(row: Row[Any], present: datetime) -> timedelta:
+    """Return how long ago an event was sent: as old as the homeserver said it was, plus its time here.
+
+    The homeserver reckons with when it got the event from another server, whose clock may be anything.
+    """
+    told = row.unsigned.get("age")
+    if isinstance(told, int):
+        before = timedelta(milliseconds=min(max(told, 0), _EVER // timedelta(milliseconds=1)))
+    else:
+        before = max(row.received_at - datetime.fromtimestamp(row.origin_server_ts / 1000, UTC), timedelta())
+    here: timedelta = max(present - row.received_at, timedelta())
+    return before + here

@@ -42,9 +42,13 @@ lane_lease = Table(
 
 
 class RowState(StrEnum):
-    """Where a row stands. Its end is ``DONE`` in the inbox and ``SENT`` in the outbox; parked rows wait for a human."""
+    """Where a row stands. Its end is ``DONE`` in the inbox and ``SENT`` in the outbox; parked rows wait for a human.
+
+    ``HELD`` is an event of the inbox that came before the one that it is about; its lane goes on without it.
+    """
 
     PENDING = "pending"
+    HELD = "held"
     DONE = "done"
     SENT = "sent"
     PARKED = "parked"

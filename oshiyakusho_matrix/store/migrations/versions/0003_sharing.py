@@ -1,4 +1,4 @@
-"""Several processes share inbox and outbox: who works on which lane."""
+"""Several processes share inbox and outbox: who works on which lane. Events know which event they are about."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,3 +18,5 @@ def upgrade() -> None:
         sa.Column("leased_until", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("queue", "lane", name="pk_lane_lease"),
     )
+    op.add_column("inbox_event", sa.Column("refers_to", sa.String(length=255)))
+    op.create_index("ix_inbox_event_refers_to", "inbox_event", ["refers_to"])
