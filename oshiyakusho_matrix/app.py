@@ -17,37 +17,38 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.appservice.router import Router
-from oshiyakusho_matrix.commands.audit import AUDIT
-from oshiyakusho_matrix.commands.chats import ChatController, ChatWatch
+from oshiyakusho_matrix.commands.audit import audit_command
+from oshiyakusho_matrix.commands.chat_watch import ChatWatch, SealedWatch
+from oshiyakusho_matrix.commands.chats import ChatController
 from oshiyakusho_matrix.commands.confirmation import Confirmations, PreviewEcho
-from oshiyakusho_matrix.commands.dispatch import Dispatch
+from oshiyakusho_matrix.commands.dispatch import MAX_AGE, Dispatch
 from oshiyakusho_matrix.commands.help import registry_with_help
 from oshiyakusho_matrix.commands.language import LANGUAGE
+from oshiyakusho_matrix.commands.plain_talk import PlainTalk
 from oshiyakusho_matrix.commands.reactions import Reactions
 from oshiyakusho_matrix.commands.runner import Runner
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomId, UserId
-from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.core.measures import Measures
 from oshiyakusho_matrix.divisions.asking import ask_everything
 from oshiyakusho_matrix.divisions.catalogue import load_declaration
 from oshiyakusho_matrix.divisions.commands import division_commands, room_commands
 from oshiyakusho_matrix.divisions.controller import RoomController
 from oshiyakusho_matrix.divisions.domain import Declaration
 from oshiyakusho_matrix.divisions.heads import Heads
+from oshiyakusho_matrix.divisions.naming import describe_with
+from oshiyakusho_matrix.divisions.offices import offices
 from oshiyakusho_matrix.divisions.plan_controller import PlanController
 from oshiyakusho_matrix.divisions.planner import Planner
 from oshiyakusho_matrix.divisions.service import CityHall
-from oshiyakusho_matrix.divisions.tables import title
 from oshiyakusho_matrix.homeserver.interface import Homeserver
 from oshiyakusho_matrix.housekeeping import EVERY_DAY, Housekeeper
 from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.outbox.sender import OutboxSender
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
 from oshiyakusho_matrix.reconcile.follow_ups import DatabaseFollowUps, FollowUpController
-from oshiyakusho_matrix.reconcile.interface import WorkKey
 from oshiyakusho_matrix.reconcile.loop import ControllerLoop
 from oshiyakusho_matrix.reconcile.queue import WorkQueue
-from oshiyakusho_matrix.reconcile.reports import describe_plainly
 from oshiyakusho_matrix.reconcile.rooms import MAKING, RoomKeeper
 from oshiyakusho_matrix.roster.askers import RosterAskers, RosterPlaces
 from oshiyakusho_matrix.roster.commands import member_commands
@@ -56,7 +57,10 @@ from oshiyakusho_matrix.roster.events import Announcer
 from oshiyakusho_matrix.roster.listeners import RoomWatch
 from oshiyakusho_matrix.roster.service import Roster
 from oshiyakusho_matrix.roster.tables import room_in_role
-from oshiyakusho_matrix.status import Status, retry_command, status_command
+from oshiyakusho_matrix.status.commands import status_commands
+from oshiyakusho_matrix.status.figures import Status
+from oshiyakusho_matrix.status.parking import Parking
+from oshiyakusho_matrix.status.troubles import Troubles
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 logger = structlog.get_logger(__name__)
@@ -74,7 +78,7 @@ class Identity:
 
 
 class CityHallApp:
-    """The composed house. What the outside needs of it: ``inbox`` for the routes, ``status``, ``hall``, ``planner``."""
+    """The composed house. ``load_at_first`` reads the files for the first start; it may leave out what is wrong."""
 
     def __init__(
         self,
@@ -83,35 +87,41 @@ class CityHallApp:
         homeserver: Homeserver,
         engine: AsyncEngine,
         load: Callable[[], Declaration],
+        load_at_first: Callable[[], Declaration] | None = None,
         concurrency: int = 8,
         making: timedelta = MAKING,
+        max_age: timedelta = MAX_AGE,
     ) -> None:
         self.identity = identity
         self.homeserver = homeserver
         self.load = load
+        self._load_at_first = load_at_first or load
+        self.measures = measures = Measures()
         self.store = store = Store(engine)
         self.queue = queue = WorkQueue(store)
         self.outbox = outbox = DatabaseOutbox(Renderer())
         self.sender = OutboxSender(store, homeserver, self._address, outbox, hands=concurrency)
         bot, server_name = identity.bot, identity.server_name
         keeper = RoomKeeper(homeserver, bot, making=making)
-        self.planner = Planner(store=store, keeper=keeper, server_name=server_name)
+        self.planner = Planner(store=store, keeper=keeper, server_name=server_name, secretariat=identity.secretariat)
         heads = Heads(work=queue)
         self.hall = CityHall(work=queue, heads=heads, server_name=server_name, bot=bot)
-        self.roster = Roster(work=queue, announcer=Announcer([self.hall.on_roster]), bot=bot)
         follow_ups = DatabaseFollowUps(queue, outbox)
+        self.roster = Roster(work=queue, follow_ups=follow_ups, announcer=Announcer([self.hall.on_roster]), bot=bot)
 
+        self.describe = describe = describe_with(self.hall)
+        self.troubles = Troubles(store=store, load=load)
+        self.parking = Parking(queue=queue, inbox=lambda: self.inbox, sender=self.sender, describe=describe)
         runner = Runner(outbox=outbox, follow_ups=follow_ups)
         askers, places = RosterAskers(store=store, reader=homeserver), RosterPlaces(store=store)
         self.registry = registry = registry_with_help(
             (
                 LANGUAGE,
-                status_command(lambda: self.status.figures(), self.describe),
-                retry_command(queue, lambda: self.inbox, self.sender),
+                *status_commands(lambda: self.status.figures(), self.troubles.look, self.parking),
                 *division_commands(self.hall, heads),
-                *member_commands(self.roster),
+                *member_commands(self.roster, accounts=homeserver, server_name=server_name, offices=offices),
                 *room_commands(self.hall, queue, load),
-                AUDIT,
+                audit_command(lambda: self.registry),
             )
         )
         confirmations = Confirmations(outbox=outbox, runner=runner)
@@ -124,16 +134,23 @@ class CityHallApp:
             outbox=outbox,
             runner=runner,
             confirmations=confirmations,
+            hall_address=self.hall_address,
+            max_age=max_age,
         )
         reactions = Reactions(store=store, registry=registry, lookup=askers, outbox=outbox, runner=runner)
         router = Router(
-            {"m.room.message": [PreviewEcho(bot=bot), dispatch], "m.reaction": [reactions]},
+            {
+                "m.room.message": [PreviewEcho(bot=bot), dispatch],
+                "m.reaction": [reactions],
+                "m.room.encrypted": [SealedWatch(store=store, work=queue)],
+            },
             every_state=[
                 RoomWatch(store=store, work=queue, outbox=outbox),
-                ChatWatch(store=store, work=queue, bot=bot),
+                ChatWatch(store=store, work=queue, places=places, bot=bot),
             ],
         )
-        self.inbox = Inbox(store, router, outbox, bot=bot, hands=concurrency)
+        sieve = PlainTalk(bot=bot, bot_name=identity.display_name)
+        self.inbox = Inbox(store, router, outbox, bot=bot, sieve=sieve, hands=concurrency)
         self.status = Status(store=store, inbox=self.inbox, sender=self.sender, queue=queue)
         self.loop = ControllerLoop(
             store=store,
@@ -146,6 +163,7 @@ class CityHallApp:
                     outbox=outbox,
                     roster=self.roster,
                     server_name=server_name,
+                    measures=measures,
                 ),
                 MemberController(store=store, doors=homeserver, roster=self.roster),
                 PlanController(planner=self.planner, load=load),
@@ -160,16 +178,15 @@ class CityHallApp:
                 ),
                 FollowUpController(store, outbox),
                 Housekeeper(
-                    store=store,
-                    trimmed=(self.inbox, self.sender),
-                    look_at_everything=self._look_at_everything,
+                    store=store, trimmed=(self.inbox, self.sender), look_at_everything=self._look_at_everything
                 ),
             ],
             follow_ups=follow_ups,
             outbox=outbox,
-            describe=self.describe,
+            describe=describe,
             # More keys than calls at once: while some read and write records, the homeserver has enough to do.
             concurrency=concurrency + concurrency // 2,
+            measures=measures,
         )
 
     @asynccontextmanager
@@ -186,14 +203,17 @@ class CityHallApp:
                 await asyncio.gather(*tasks)
 
     async def open(self) -> None:
-        """Bring the records to where work can begin: the city hall as declared (the first time), the secretariat."""
+        """Bring the records to where work can begin; what cannot be read is named in the log, and done without."""
+        await self.troubles.log()
         async with self.store.transaction() as tx:
             picture = await self.hall.picture(tx)
             # Before the files: they may name one of the secretariat as a head.
             await self.roster.bootstrap(tx, self.identity.secretariat)
             if not picture.records:
-                declaration = await asyncio.to_thread(self.load)
+                declaration = await asyncio.to_thread(self._load_at_first)
                 await self.hall.apply(tx, declaration, by=self.identity.bot)
+                for trouble in await self.troubles.files():
+                    await self.outbox.tell_secretariat(tx, trouble.left_out())
             # Due at once: what happened while we were away is looked for in every room.
             await self.queue.ask(tx, EVERY_DAY)
 
@@ -223,14 +243,6 @@ class CityHallApp:
         async with self.store.reading() as connection:
             hall = await room_in_role(connection, "hall")
         return hall.alias_localpart if hall else "cityhall"
-
-    async def describe(self, tx: Transaction, key: WorkKey) -> Text:
-        """Name rooms by what people call them."""
-        if key.kind == "room":
-            found = (await self.hall.picture(tx)).find(key.name)
-            if found is not None:
-                return say("the room {name}", name=title(*found))
-        return await describe_plainly(tx, key)
 
 
 def load_from(directory: Path) -> Callable[[], Declaration]:

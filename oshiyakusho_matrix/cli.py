@@ -1,35 +1,67 @@
-"""The command line ``oshiyakusho-matrix``: thin. Every ``Misconfigured`` becomes one sentence and exit code 1."""
+"""The command line ``oshiyakusho-matrix``: thin. Every ``Misconfigured`` becomes one sentence and exit code 1.
+
+A command line that is not understood ends with 64, not with click's 2: that is how ``rooms plan`` says "changes".
+"""
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from oshiyakusho_matrix import __version__
-from oshiyakusho_matrix.core.errors import CityHallError, Misconfigured, Refused
+from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.operations import terminal
-from oshiyakusho_matrix.settings import Settings, load_settings
+from oshiyakusho_matrix.operations.command_line import CONFIG, Config, Json, settings_from, told
+from oshiyakusho_matrix.operations.record_commands import database, records
+
+#: ``EX_USAGE`` of sysexits.h.
+USAGE = 64
+
+
+@contextmanager
+def _misuse_is_not_an_answer() -> Iterator[None]:
+    try:
+        yield
+    except TyperException as error:
+        if error.exit_code == 2:  # a usage error; others are of the terminal and of files
+            error.exit_code = USAGE
+        raise
+
+
+class _Commands(TyperGroup):
+    """All commands; click parses each level within these two calls of the outermost one."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Parse what stands before the first command."""
+        with _misuse_is_not_an_answer():
+            return super().make_context(*arguments, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse the rest and run the command."""
+        with _misuse_is_not_an_answer():
+            return super().invoke(ctx)
+
 
 cli = typer.Typer(
     name="oshiyakusho-matrix",
+    cls=_Commands,
     help="オンライン市役所 on Matrix: an application service that keeps a city hall of gated spaces.",
+    epilog="Exit codes: 0 done, 1 it did not work (one sentence says why), 64 the command line was not understood; "
+    "`rooms plan` also 2: there are changes.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 rooms = typer.Typer(help="The declared city hall: check the files, plan, apply.", no_args_is_help=True)
-database = typer.Typer(help="The database.", no_args_is_help=True)
 cli.add_typer(rooms, name="rooms")
 cli.add_typer(database, name="db")
-
-Config = Annotated[
-    Path,
-    typer.Option("--config", "-c", envvar="OSHIYAKUSHO_CONFIG", help="The configuration that `init` wrote."),
-]
-CONFIG = Path("config.yaml")
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+cli.add_typer(records)
 
 
 def _version(wanted: bool) -> None:
@@ -58,7 +90,7 @@ def init(
     """Write a configuration, a registration with fresh tokens, and a copy of the city hall to edit."""
     from oshiyakusho_matrix.operations.installation import Order, write_installation
 
-    with _told():
+    with told():
         steps = write_installation(
             Order(
                 directory=directory,
@@ -79,8 +111,8 @@ def serve(config: Config = CONFIG) -> None:
     """Run everything until SIGTERM or Ctrl-C."""
     from oshiyakusho_matrix.operations.serving import serve as run
 
-    with _told():
-        settings = _settings(config)
+    with told():
+        settings = settings_from(config)
         terminal.set_up_log(settings.log)
         asyncio.run(run(settings))
 
@@ -96,8 +128,8 @@ def doctor(
     """Examine the installation and say how to mend what is wrong. Exit code 1 if anything failed."""
     from oshiyakusho_matrix.operations.examination import examine_installation
 
-    with _told():
-        found = asyncio.run(examine_installation(_settings(config), homeserver_config))
+    with told():
+        found = asyncio.run(examine_installation(settings_from(config), homeserver_config))
     failed = terminal.print_examinations(found, as_json=as_json)
     raise typer.Exit(1 if failed else 0)
 
@@ -113,8 +145,8 @@ def rooms_check(
     """Validate the files: file, line, what is wrong. Exit code 1 if there is a mistake."""
     from oshiyakusho_matrix.divisions.catalogue import check
 
-    with _told():
-        where = directory or _settings(config).rooms
+    with told():
+        where = directory or settings_from(config).rooms
     findings = check(where)
     if as_json:
         rows = [
@@ -134,7 +166,7 @@ def rooms_schema(directory: Annotated[Path, typer.Argument(help="Where to write 
     """Write the JSON Schemas of the files, for editors."""
     from oshiyakusho_matrix.divisions.catalogue import write_schemas
 
-    with _told():
+    with told():
         try:
             write_schemas(directory)
         except OSError as error:
@@ -143,11 +175,14 @@ def rooms_schema(directory: Annotated[Path, typer.Argument(help="Where to write 
 
 @rooms.command("plan")
 def rooms_plan(config: Config = CONFIG, as_json: Json = False) -> None:
-    """Print what applying would change, as a tree. Exit code 0: nothing, 2: changes, 1: something could not be read."""
+    """Print what applying would change, as a tree.
+
+    Exit code 0: nothing, 2: changes, 1: it did not work or something could not be read, 64: wrong usage.
+    """
     from oshiyakusho_matrix.operations.applying import plan_only
 
-    with _told():
-        plan = asyncio.run(plan_only(_settings(config)))
+    with told():
+        plan = asyncio.run(plan_only(settings_from(config)))
     terminal.print_plan(plan, as_json=as_json)
     raise typer.Exit(1 if plan.unknown else 0 if plan.empty else 2)
 
@@ -161,29 +196,10 @@ def rooms_apply(
     """Make the city hall as declared, and wait for it. Works beside a running `serve`, or without one."""
     from oshiyakusho_matrix.operations.applying import apply_and_wait
 
-    with _told(), terminal.progress(quiet=as_json) as progress:
-        outcome = asyncio.run(apply_and_wait(_settings(config), timeout=timeout, progress=progress))
+    with told(), terminal.progress(quiet=as_json) as progress:
+        outcome = asyncio.run(apply_and_wait(settings_from(config), timeout=timeout, progress=progress))
     terminal.print_outcome(outcome, as_json=as_json)
     raise typer.Exit(0 if outcome.complete else 1)
-
-
-@database.command("upgrade")
-def db_upgrade(config: Config = CONFIG) -> None:
-    """Bring the database's tables to this version. Make a backup first."""
-    from oshiyakusho_matrix.store.engine import create_engine, require_reachable
-    from oshiyakusho_matrix.store.upgrade import current_revision, upgrade
-
-    async def run(settings: Settings) -> str:
-        engine = create_engine(settings.database_url)
-        try:
-            await require_reachable(engine)
-            await upgrade(engine)
-            return str(await current_revision(engine))
-        finally:
-            await engine.dispose()
-
-    with _told():
-        typer.echo(asyncio.run(run(_settings(config))))
 
 
 @cli.command()
@@ -201,48 +217,8 @@ def demo(
     """Run a whole city hall on this machine: an embedded Synapse, every division, accounts to try."""
     from oshiyakusho_matrix.demo.run import run_demo
 
-    with _told():
+    with told():
         asyncio.run(run_demo(data_dir, fresh=fresh, tour=tour, rooms=rooms_dir))
-
-
-def _settings(config: Path) -> Settings:
-    settings = load_settings(config)
-    for sentence in settings.warnings:
-        typer.echo(sentence, err=True)
-    # Standard output is for the answer; what the house notes while it works is for `serve`.
-    terminal.set_up_log(settings.log.model_copy(update={"level": "warning"}))
-    return settings
-
-
-class _told:  # noqa: N801 - reads as a statement: with _told(): ...
-    """Turn what this product raises on purpose into one sentence and exit code 1."""
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        """End; errors of ours are told, everything else is a bug and keeps its traceback."""
-        if isinstance(error, BaseExceptionGroup):
-            error = _first_of_ours(error) or error
-        if isinstance(error, Refused):
-            _fail(terminal.words(error.text))
-        if isinstance(error, CityHallError):
-            _fail(str(error))
-        if isinstance(error, KeyboardInterrupt):
-            raise typer.Exit(130)
-
-
-def _first_of_ours(group: BaseExceptionGroup[BaseException]) -> CityHallError | None:
-    for error in group.exceptions:
-        inner = _first_of_ours(error) if isinstance(error, BaseExceptionGroup) else error
-        if isinstance(inner, CityHallError):
-            return inner
-    return None
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(sentence, err=True)
-    raise typer.Exit(1)
 
 
 def main() -> None:

@@ -14,8 +14,7 @@ from oshiyakusho_matrix.core.text import plain
 from oshiyakusho_matrix.divisions.domain import Lifecycle
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.homeserver.interface import NewRoom
-from tests.divisions.little_town import CITYHALL, KINDS, ROOMS, SECOND, write_town
-from tests.divisions.small_hall import DIVISION
+from tests.divisions.little_town import CITYHALL, KINDS, ROOMS, SECOND, division, write_town
 from tests.support.fake_city import HALL, OFFICE, SECRETARY, SERVER, FakeCity, alias, fake_city, someone
 
 READS = {"room_state", "state_content", "resolve_alias"}
@@ -112,8 +111,8 @@ async def test_a_changed_kind_changes_exactly_what_differs_in_its_rooms(city: Fa
     city.hs.calls.clear()
     await apply(city)
     assert city.hs.calls["send_state"] == 2
-    for division in ("zaisei", "juumin"):
-        levels = city.room(f"ka-{division}-oshirase").content("m.room.power_levels") or {}
+    for slug in ("zaisei", "juumin"):
+        levels = city.room(f"ka-{slug}-oshirase").content("m.room.power_levels") or {}
         assert levels["events_default"] == 100
     assert (await city.app.planner.plan(city.app.load())).empty
 
@@ -141,7 +140,7 @@ async def test_a_division_that_leaves_the_files_is_archived_and_its_rooms_stay(c
 
 async def test_a_kind_that_leaves_the_files_with_its_divisions_can_be_planned_and_applied(city: FakeCity) -> None:
     circle = "  circle:\n    alias: kenjinkai-{slug}\n    rooms: []\n"
-    with_circle = SECOND.replace("juumin", "tokyo") + "kind: circle\n"
+    with_circle = division("tokyo", more="kind: circle\n")
     write_town(city.rooms, {"kinds.yaml": KINDS + circle, "divisions/tokyo.yaml": with_circle})
     await apply(city)
     assert city.exists("kenjinkai-tokyo")
@@ -289,7 +288,7 @@ async def test_an_address_that_leads_to_a_foreign_room_is_told_and_the_room_unto
 
 async def test_a_head_in_the_files_who_is_no_member_is_refused_and_nothing_is_half_done(city: FakeCity) -> None:
     named = SECOND.replace("住民課", "市民課") + f"heads: ['{someone('hanako')}']\n"
-    write_town(city.rooms, {"divisions/juumin.yaml": named, "divisions/koen.yaml": SECOND.replace("juumin", "koen")})
+    write_town(city.rooms, {"divisions/juumin.yaml": named, "divisions/koen.yaml": division("koen")})
     with pytest.raises(Refused) as refused:
         await apply(city)
     assert refused.value.text.values == {"user": someone("hanako")}
@@ -318,8 +317,7 @@ async def test_heads_follow_the_files(city: FakeCity) -> None:
 
 async def test_a_plan_of_a_new_city_hall_creates_every_room_and_changes_nothing(city: FakeCity) -> None:
     more = CITYHALL + "  - {slug: doboku, name: {ja: 土木, en: Works}, purpose: {ja: 土木, en: Works}}\n"
-    bridges = DIVISION.replace("zaisei", "hashi").replace("kikaku", "doboku")
-    write_town(city.rooms, {"cityhall.yaml": more, "divisions/hashi.yaml": bridges})
+    write_town(city.rooms, {"cityhall.yaml": more, "divisions/hashi.yaml": division("hashi", "doboku")})
     city.hs.calls.clear()
     planned = await city.app.planner.plan(city.app.load())
     assert {room.alias_localpart for room in planned.rooms} == {

@@ -66,10 +66,28 @@ def test_without_arguments_there_is_help() -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    "words", ["rooms plan --nix", "rooms plan x", "rooms", "rooms plann", "--nix", "serve --config", "init", "doctor x"]
+)
+def test_a_command_line_that_is_not_understood_is_told_from_changes_by_its_exit_code(words: str) -> None:
+    result = invoke(*words.split())
+    assert result.exit_code == 64, result.output
+    assert result.output.strip()
+
+
+def test_help_tells_the_exit_codes() -> None:
+    told = " ".join(invoke("--help").stdout.split()) + " ".join(invoke("rooms", "plan", "--help").stdout.split())
+    assert told.count("64") == 2
+    assert "2: changes" in told
+
+
 def test_init_says_what_to_do_next_and_never_overwrites(directory: Path) -> None:
     before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
     result = run(*order(directory))
-    assert_told(result, "config.yaml", "overwrites nothing")
+    assert_told(result, "rooms, registration.yaml, config.yaml. init overwrites nothing")
+    assert_told(
+        run(*order(directory), LC_ALL="ja_JP.UTF-8"), "rooms, registration.yaml, config.yaml。", "上書きしません"
+    )
     assert {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()} == before
 
 
@@ -165,9 +183,18 @@ def test_a_homeserver_that_does_not_answer(directory: Path, command: list[str]) 
     assert_told(result, "http://127.0.0.1:1", "homeserver.url")
 
 
-def test_a_directory_for_data_that_cannot_be_made(directory: Path) -> None:
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_file_in_the_place_of_the_directory_for_data(directory: Path, command: list[str]) -> None:
     (directory / "data").write_text("x")
-    assert_told(run("serve", "--config", directory / "config.yaml"), "data")
+    result = quickly(*command, "--config", directory / "config.yaml")
+    assert_told(result, "config.yaml", f"data is set to {directory / 'data'}, which is a file")
+
+
+def test_a_database_beneath_a_file_is_told_by_the_doctor_too(directory: Path) -> None:
+    (directory / "file").write_text("x")
+    put_settings(directory / "config.yaml", database_url="sqlite:///file/city.db")
+    (directory / "config.yaml").chmod(0o600)
+    assert_told(quickly("doctor", "--config", directory / "config.yaml"), "database_url", "file/city.db")
 
 
 # --- the database

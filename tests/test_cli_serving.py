@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -207,7 +208,7 @@ def test_serve_is_starting_then_ready_tells_figures_and_ends_within_seconds(plac
 
 
 def test_a_port_that_is_taken_is_told(place: Place) -> None:
-    with serving(place):
+    with socket.create_server(("127.0.0.1", place.port)):
         result = run("serve", "--config", place.config)
     assert_told(result, f"127.0.0.1:{place.port}", "listen")
 

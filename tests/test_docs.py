@@ -12,7 +12,8 @@ from typer.main import get_command
 
 from oshiyakusho_matrix.app import CityHallApp, Identity, load_from
 from oshiyakusho_matrix.cli import cli
-from oshiyakusho_matrix.commands.confirmation import LIFECYCLE, PATIENCE
+from oshiyakusho_matrix.commands.audit import PATIENCE
+from oshiyakusho_matrix.commands.confirmation import LIFECYCLE
 from oshiyakusho_matrix.commands.confirmation import State as Confirmation
 from oshiyakusho_matrix.commands.interface import Command, Role
 from oshiyakusho_matrix.commands.registry import Registry

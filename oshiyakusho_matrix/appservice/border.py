@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, field_validator
@@ -65,28 +66,57 @@ class ClientEvent(BaseModel):
         return min(max(value, 0), _LAST_MILLISECOND) if isinstance(value, int) else 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Arrived:
-    """A transaction that was read. ``misfits`` names the events that did not fit, as far as they have names."""
+    """A transaction whose JSON was parsed: ``text`` is its body, ``listed`` what it calls events, of any kind."""
 
-    events: Sequence[ClientEvent]
-    misfits: Sequence[str]
+    text: str
+    listed: Sequence[Any]
+
+    @property
+    def events(self) -> Sequence[ClientEvent]:
+        """The events that fit, as far as they can be stored."""
+        return self._read[0]
+
+    @property
+    def misfits(self) -> Sequence[str]:
+        """The events that did not fit, by their names as far as they have any."""
+        return self._read[1]
+
+    @cached_property
+    def _read(self) -> tuple[list[ClientEvent], list[str]]:
+        events, misfits = list[ClientEvent](), list[str]()
+        # NUL and lone surrogates are no UTF-8 JSON: they can only come as escapes.
+        escaped = "\\u" in self.text
+        for each in self.listed:
+            sound = each if not escaped and _storable(each, _DEEPEST) else clean(each)
+            try:
+                events.append(ClientEvent.model_validate(sound))
+            except ValidationError:
+                name = each.get("event_id") if isinstance(each, dict) else None
+                misfits.append(visible(name, limit=100) if isinstance(name, str) else "an event without an id")
+        return events, misfits
 
 
-def read_transaction(body: bytes) -> Arrived:
+def read_transaction(body: bytes | bytearray | str) -> Arrived:
     """Read the body of a transaction. Raises ``NotJson`` or ``BadTransaction``; a bad event is no error."""
-    data = _load(body.decode("utf-8", "replace"))
+    text = body if isinstance(body, str) else body.decode("utf-8", "replace")
+    data = _load(text)
     listed = data.get("events") if isinstance(data, dict) else None
     if not isinstance(listed, list):
         raise BadTransaction("a transaction is an object with a list of events")
-    events, misfits = list[ClientEvent](), list[str]()
-    for each in listed:
-        try:
-            events.append(ClientEvent.model_validate(clean(each)))
-        except ValidationError:
-            name = each.get("event_id") if isinstance(each, dict) else None
-            misfits.append(visible(name, limit=100) if isinstance(name, str) else "an event without an id")
-    return Arrived(events, misfits)
+    return Arrived(text, listed)
+
+
+def _storable(value: Any, depth: int) -> bool:
+    """Tell whether JSON without odd text may stay as it is. Most does, and this is quicker than making it anew."""
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        if isinstance(item, dict | list):
+            if depth == 0 or not _storable(item, depth - 1):
+                return False
+        elif isinstance(item, float) and not math.isfinite(item):
+            return False
+    return True
 
 
 def clean(value: Any, depth: int = _DEEPEST) -> Any:
@@ -107,16 +137,19 @@ def clean(value: Any, depth: int = _DEEPEST) -> Any:
 
 def _load(text: str) -> Any:
     try:
-        return _parse(text)
+        return json.loads(text)
     except RecursionError:
-        return _parse(_flattened(text))
+        text = _flattened(text)
+    except ValueError:
+        pass  # no JSON, or a number without end, which Python refuses to read
+    try:
+        return json.loads(text, parse_int=_parse_int, parse_constant=_nothing)
     except ValueError as error:
         raise NotJson("the body is no JSON") from error
 
 
-def _parse(text: str) -> Any:
-    # Python reads numbers without end, and NaN, which is no JSON; both would be refused further in.
-    return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) < 20 else None, parse_constant=_nothing)
+def _parse_int(digits: str) -> int | None:
+    return int(digits) if len(digits) < 20 else None
 
 
 def _nothing(_constant: str) -> None:

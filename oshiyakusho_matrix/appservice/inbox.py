@@ -5,9 +5,9 @@ point: an event is pending until the commit that holds all it led to. A room who
 other rooms do not notice.
 """
 
-import hashlib
 import secrets
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,22 +15,22 @@ from typing import Any
 import structlog
 from sqlalchemy import Row, delete, update
 
+from oshiyakusho_matrix.appservice import parked
 from oshiyakusho_matrix.appservice.border import Arrived
 from oshiyakusho_matrix.appservice.interface import Listener
+from oshiyakusho_matrix.appservice.letters import Letters, Sieve
+from oshiyakusho_matrix.appservice.precedence import Precedence
 from oshiyakusho_matrix.appservice.relations import (
     PATIENCE,
     as_it_is_now,
     changes_to,
-    first_held,
     hold,
     release,
-    target_of,
+    take_up,
 )
 from oshiyakusho_matrix.appservice.tables import (
     inbox_event,
     inbox_transaction,
-    keep_events,
-    keep_transaction,
     lanes,
     mark_done,
     to_event,
@@ -38,16 +38,18 @@ from oshiyakusho_matrix.appservice.tables import (
 from oshiyakusho_matrix.core.clock import now as clock_now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import UserId
-from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.core.trail import following
 from oshiyakusho_matrix.core.worker import Batch, Job, Worker, backoff, frames
 from oshiyakusho_matrix.outbox.interface import Outbox
-from oshiyakusho_matrix.store.lanes import LOOK_EVERY, TURN_ENDS, RowState
+from oshiyakusho_matrix.store.lanes import LOOK_EVERY, TURN_ENDS, Backlog, RowState
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 logger = structlog.get_logger(__name__)
 
 #: An event that fails this often for no passing reason is parked.
 MOST_FAILURES = 5
+#: The key of the job that sorts letters; no room is called so.
+_SORTING = "letters"
 #: A room with much to say gives way to others after this many events.
 _TURN = 50
 
@@ -65,32 +67,33 @@ class Inbox:
         outbox: Outbox,
         *,
         bot: UserId,
+        sieve: Sieve | None = None,
         hands: int = 8,
         now: Callable[[], datetime] = clock_now,
     ) -> None:
         self._store = store
         self._route = route
         self._outbox = outbox
-        self._bot = bot
+        self._letters = Letters(store, bot=bot, sieve=sieve, now=now)
         self._now = now
         self._stopping = False
+        self._precedence = Precedence()
+        self._sorting = self._more = False
         self._holder = secrets.token_hex(8)
         self._worker = Worker("inbox", self, hands=hands, look_every=LOOK_EVERY if store.shared else None, now=now)
-        self.misfits = 0
+
+    @property
+    def misfits(self) -> int:
+        """How many events could not be kept since the start."""
+        return self._letters.misfits
 
     async def receive(self, txn_id: str, arrived: Arrived) -> None:
         """Keep a transaction; once this returns, it may be acknowledged. ``Temporary`` if the database is away."""
-        if arrived.misfits:
-            self.misfits += len(arrived.misfits)
-            logger.warning("events that do not fit were left out", events=list(arrived.misfits))
-        news = [event for event in arrived.events if event.state_key is None or event.sender != self._bot]
-        if not news:
-            return
-        digest = hashlib.sha256("\n".join(event.event_id for event in news).encode()).hexdigest()
-        async with self._store.transaction() as tx:
-            if await keep_transaction(tx.connection, txn_id, digest, self._now()):
-                await keep_events(tx.connection, txn_id, [(each, target_of(each)) for each in news], self._now())
-                tx.after_commit(self._worker.wake)
+        with self._precedence.arriving():
+            if await self._letters.keep(txn_id, arrived):
+                self._more = True
+                if not self._sorting:
+                    self._worker.wake()
 
     async def run(self) -> None:
         """Handle events until ``stop()``."""
@@ -108,17 +111,26 @@ class Inbox:
     async def counts(self) -> dict[str, int]:
         """Return how many events are pending and parked."""
         async with self._store.reading() as connection:
-            return await lanes.counts(connection)
+            counts = await lanes.counts(connection)
+            return counts | {"pending": counts["pending"] + await self._letters.count(connection)}
 
-    async def retry_parked(self, tx: Transaction) -> int:
-        """Handle parked events once more, after their cause was mended; return how many."""
-        retried = await tx.connection.execute(
-            update(inbox_event)
-            .where(inbox_event.c.state == RowState.PARKED)
-            .values(state=RowState.PENDING, failures=0, due_at=self._now())
-        )
+    async def backlog(self) -> Backlog:
+        """Return what is not done, and since when."""
+        async with self._store.reading() as connection:
+            sorted_ = await lanes.backlog(connection, inbox_event.c.received_at)
+            unsorted, first = await self._letters.count(connection), await self._letters.first(connection)
+        oldest = min((at for at in (sorted_.oldest, first) if at is not None), default=None)
+        return replace(sorted_, pending=sorted_.pending + unsorted, oldest=oldest)
+
+    async def retry_parked(self, tx: Transaction, reference: str | None = None) -> int:
+        """Handle parked events (of one reference) once more, after their cause was mended; return how many."""
         tx.after_commit(self._worker.wake)
-        return retried.rowcount
+        return await parked.retry(tx, reference, self._now())
+
+    async def drop_parked(self, tx: Transaction, reference: str) -> int:
+        """Give the parked events of a reference up; return how many."""
+        tx.after_commit(self._worker.wake)
+        return await parked.drop(tx, reference)
 
     async def trim(self, before: datetime) -> int:
         """Forget events that were done and transactions that came ``before``; return how many events."""
@@ -130,23 +142,30 @@ class Inbox:
         return gone.rowcount
 
     async def take(self, busy: frozenset[Hashable], limit: int) -> Batch:
-        """Find rooms with something to handle. For the worker."""
+        """Find letters to sort, and rooms with something to handle. For the worker."""
+        await self._precedence.give_way()
         present = self._now()
-        held_until = await self._take_up(present)
+        held_until = await take_up(self._store, present)
+        sorting = [Job(_SORTING, self._sort)] if _SORTING not in busy and await self._letters.any() else []
+        if len(sorting) == limit:
+            return Batch(sorting)
+        limit -= len(sorting)
         taken = await lanes.take(self._store, self._holder, busy=busy, limit=limit, present=present)
         times = [time for time in (taken.next_due, held_until) if time is not None]
         jobs = [Job(room_id, partial(self._handle_room, room_id)) for room_id in taken.lanes]
-        return Batch(jobs, min(times, default=None))
+        return Batch([*sorting, *jobs], min(times, default=None))
 
-    async def _take_up(self, present: datetime) -> datetime | None:
-        """Take up again what has waited long enough for its target; return when there is more of that."""
-        async with self._store.reading() as connection:
-            until = await first_held(connection)
-        if until is None or until > present:
-            return until
-        async with self._store.transaction() as tx:
-            await release(tx.connection, due=present)
-            return await first_held(tx.connection)
+    async def _sort(self) -> None:
+        """Sort all letters; what comes meanwhile, too."""
+        self._sorting = self._more = True
+        try:
+            while self._more and not self._stopping:
+                self._more = False
+                while not self._stopping and await self._letters.sort():
+                    self._worker.wake()
+                    await self._precedence.give_way()
+        finally:
+            self._sorting = False
 
     async def _handle_room(self, room_id: str) -> None:
         try:
@@ -161,10 +180,13 @@ class Inbox:
         # Events that lead to nothing are marked together: most do, and each commit waits for the disk.
         idle: list[Row[Any]] = []
         for row in rows:
+            await self._precedence.give_way()
             present = self._now()
-            over = self._stopping or present > until or row.due_at > present
-            if over or not await self._handle(row, changes.get(row.event_id, ()), idle):
+            if self._stopping or present > until or row.due_at > present:
                 break
+            with following(row.reference):
+                if not await self._handle(row, changes.get(row.event_id, ()), idle):
+                    break
         if idle:
             async with self._store.transaction() as tx:
                 await self._mark_done(tx, idle)
@@ -182,7 +204,9 @@ class Inbox:
             async with self._store.transaction() as tx:
                 # Marked first: it locks the row, so that of two workers one writes and the other finds it done.
                 if await self._mark_done(tx, [row]):
-                    await write(tx)
+                    with tx.caused_by("event", row.event_id):
+                        await write(tx)
+            logger.info("an event was handled", transaction=row.txn_id, event_id=row.event_id, type=row.type)
         except Temporary as error:
             await self._postpone(row, error.reason, failures=row.failures, retry_after=error.retry_after)
             return False
@@ -220,19 +244,6 @@ class Inbox:
 
     async def _park(self, row: Row[Any], reason: str) -> None:
         async with self._store.transaction() as tx:
-            parked = await tx.connection.execute(
-                update(inbox_event)
-                .where(inbox_event.c.seq == row.seq, inbox_event.c.state == RowState.PENDING)
-                .values(state=RowState.PARKED, failures=MOST_FAILURES, attempts=row.attempts + 1, last_error=reason)
-            )
-            if parked.rowcount:
-                await self._outbox.tell_secretariat(
-                    tx,
-                    say(
-                        "I could not handle a message or change in a room and have put it aside; nothing was half "
-                        "done. Please give the operators the reference {reference} (kind: {kind}, cause: {reason}).",
-                        reference=row.reference,
-                        kind=row.type,
-                        reason=reason,
-                    ),
-                )
+            if await parked.park(tx, row, reason, failures=MOST_FAILURES):
+                with tx.caused_by("parked event", row.event_id, str(row.attempts)):
+                    await parked.tell(tx, self._outbox, row, reason)

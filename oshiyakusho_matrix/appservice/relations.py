@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from oshiyakusho_matrix.appservice.border import ClientEvent
 from oshiyakusho_matrix.appservice.tables import inbox_event
 from oshiyakusho_matrix.store.lanes import RowState
+from oshiyakusho_matrix.store.unit_of_work import Store
 
 #: What has waited so long for its target is handled without: a listener may know the target from its own records.
 PATIENCE: Final = timedelta(minutes=10)
@@ -99,3 +100,14 @@ async def first_held(connection: AsyncConnection) -> datetime | None:
     query = select(func.min(inbox_event.c.due_at, type_=inbox_event.c.due_at.type))
     until: datetime | None = await connection.scalar(query.where(inbox_event.c.state == RowState.HELD))
     return until
+
+
+async def take_up(store: Store, present: datetime) -> datetime | None:
+    """Take up again what has waited long enough for its target; return when there is more of that."""
+    async with store.reading() as connection:
+        until = await first_held(connection)
+    if until is None or until > present:
+        return until
+    async with store.transaction() as tx:
+        await release(tx.connection, due=present)
+        return await first_held(tx.connection)

@@ -6,8 +6,11 @@ Source: https://spec.matrix.org/v1.16/application-service-api/#homeserver---appl
 
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
+import aiohttp
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from oshiyakusho_matrix.appservice.border import BadTransaction, NotJson, clean, read_transaction
 from oshiyakusho_matrix.appservice.inbox import Inbox
@@ -15,6 +18,8 @@ from oshiyakusho_matrix.core.errors import Temporary
 
 #: Synapse sends at most 100 events of 65,536 bytes at a time; this is far above that, and bounds what we hold.
 LARGEST_BODY = 64 * 1024 * 1024
+#: In a request that showed the right token: the listener spares its connection.
+TRUSTED: Final = web.RequestKey("trusted", bool)
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -24,13 +29,15 @@ def appservice_routes(
 ) -> Sequence[web.AbstractRouteDef]:
     """Return the routes, for ``Application.add_routes``; the old paths without a version are among them."""
 
+    bodies = _Bodies(largest_body)
+
     async def transaction(request: web.Request) -> web.StreamResponse:
         txn_id = clean(request.match_info["txn_id"])
         if len(txn_id) > 255:
             return _error(400, "M_INVALID_PARAM", "The transaction id is longer than 255 characters.")
-        body = await _body(request, largest_body)
-        if body is None:
-            return _error(413, "M_TOO_LARGE", f"A transaction may have {largest_body} bytes.")
+        body = await bodies.read(request)
+        if isinstance(body, web.Response):
+            return body
         try:
             await inbox.receive(txn_id, read_transaction(body))
         except NotJson:
@@ -53,7 +60,11 @@ def appservice_routes(
 
     def guarded(handler: _Handler) -> _Handler:
         async def guard(request: web.Request) -> web.StreamResponse:
-            return _refusal(request, hs_token) or await handler(request)
+            refusal = _refusal(request, hs_token)
+            if refusal is not None:
+                return refusal
+            request[TRUSTED] = True
+            return await handler(request)
 
         return guard
 
@@ -87,16 +98,32 @@ def _refusal(request: web.Request, hs_token: str) -> web.Response | None:
     return None if all(right) else _error(403, "M_FORBIDDEN", "The hs_token is wrong.")
 
 
-async def _body(request: web.Request, largest: int) -> bytes | None:
-    """Read the body, None if it is too large (by what it says of itself, or by what comes, unpacked)."""
-    if (request.content_length or 0) > largest:
-        return None
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > largest:
-            return None
-    return bytes(body)
+class _Bodies:
+    """Reads bodies. All that are being read together hold no more than one may: a homeserver sends one at a time."""
+
+    def __init__(self, largest: int) -> None:
+        self._largest = largest
+        self._held = 0
+
+    async def read(self, request: web.Request) -> bytearray | web.Response:
+        """Return the body, or what to answer if it is too large (by what it says of itself, or by what comes)."""
+        too_large = _error(413, "M_TOO_LARGE", f"A transaction may have {self._largest} bytes.")
+        if (request.content_length or 0) > self._largest:
+            return too_large
+        body = bytearray()
+        try:
+            async for chunk in request.content.iter_any():
+                body += chunk
+                self._held += len(chunk)
+                if len(body) > self._largest:
+                    return too_large
+                if self._held > self._largest:
+                    return _error(503, "M_LIMIT_EXCEEDED", "Too much is being sent at once. Please try again.")
+        except (ConnectionError, aiohttp.ClientPayloadError, web.RequestPayloadError, HttpProcessingError):
+            return _error(400, "M_NOT_JSON", "The body ended too early, or is not encoded as it says.")
+        finally:
+            self._held -= len(body)
+        return body
 
 
 def _error(status: int, errcode: str, error: str) -> web.Response:

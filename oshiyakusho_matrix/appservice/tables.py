@@ -1,10 +1,10 @@
 """What came in: transactions and events as the homeserver delivered them. Table names are forever.
 
-``inbox`` is the only writer. An event's id is unique, so however often it is delivered it is handled once; its
-content is emptied when it is done, because what people write is not ours to keep.
+``inbox`` and ``letters`` are the only writers. An event's id is unique, so however often it is
+delivered it is handled once; its content is emptied when it is done, because what people write is not ours to keep.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,18 @@ inbox_transaction = Table(
     Column("txn_id", String(255), primary_key=True),
     Column("digest", String(64), nullable=False),
     Column("received_at", Moment, nullable=False),
+)
+
+#: Transactions as they came, until ``letters`` has made events of them; ``events`` of them at most.
+inbox_letter = Table(
+    "inbox_letter",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("txn_id", String(255), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 #: ``refers_to`` is the event that this one edits, redacts or reacts to (see ``relations``).
@@ -74,13 +86,33 @@ async def keep_transaction(connection: AsyncConnection, txn_id: str, digest: str
 
 
 async def keep_events(
-    connection: AsyncConnection, txn_id: str, events: Sequence[tuple[ClientEvent, str | None]], at: datetime
+    connection: AsyncConnection,
+    txn_id: str,
+    events: Sequence[tuple[ClientEvent, str | None]],
+    at: datetime,
+    *,
+    idle: Collection[str] = (),
 ) -> None:
-    """Keep the events that are not here yet, in the order in which they came, each with what it refers to."""
+    """Keep the events that are not here yet, in the order in which they came, each with what it refers to.
+
+    Those of the ``idle`` lead to nothing: they are done at once, and nothing of what they say is kept.
+    """
+    common = {"txn_id": txn_id, "received_at": at, "due_at": at, "attempts": 0, "failures": 0}
     rows = [
-        event.model_dump(exclude={"redacts"})
-        | {"txn_id": txn_id, "received_at": at, "due_at": at, "reference": new_reference(), "refers_to": refers_to}
-        | {"state": RowState.PENDING, "attempts": 0, "failures": 0}
+        {
+            **common,
+            "event_id": event.event_id,
+            "room_id": event.room_id,
+            "sender": event.sender,
+            "type": event.type,
+            "state_key": event.state_key,
+            "content": {} if (done := event.event_id in idle) else event.content,
+            "unsigned": {} if done else event.unsigned,
+            "origin_server_ts": event.origin_server_ts,
+            "reference": new_reference(),
+            "refers_to": refers_to,
+            "state": RowState.DONE if done else RowState.PENDING,
+        }
         for event, refers_to in events
     ]
     if rows:

@@ -2,6 +2,7 @@
 
 Many clients encrypt a direct chat by default, even with a bot that has no device keys. Such a chat gets one plain
 notice with a link to an unencrypted one, which the bot opens. Invites into other people's rooms are declined.
+``chat_watch`` says when to look.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,93 +10,25 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
-from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
+from oshiyakusho_matrix.commands.chat_watch import own_chat_of
 from oshiyakusho_matrix.commands.language import preferred_language
 from oshiyakusho_matrix.commands.tables import direct_chat
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
-from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId, new_reference
+from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId, reference_of
 from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.homeserver.creation import DEFAULT_VERSION
 from oshiyakusho_matrix.homeserver.interface import Forbidden, StateEvent
 from oshiyakusho_matrix.outbox.interface import Outbox
-from oshiyakusho_matrix.reconcile.interface import Priority, Settled, Work, WorkKey
+from oshiyakusho_matrix.reconcile.interface import Settled
 from oshiyakusho_matrix.reconcile.room_plan import DesiredRoom, Foreign, Present, Unknown, foreign, plan
 from oshiyakusho_matrix.reconcile.rooms import RoomKeeper, Rooms
-from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+from oshiyakusho_matrix.store.unit_of_work import Store
 
 #: How long after an invite a refusal to join may pass by itself.
 _SETTLING = timedelta(seconds=30)
-
-
-def chat_key(reference: str) -> WorkKey:
-    """Return the key of a direct chat."""
-    return WorkKey("chat", reference)
-
-
-class ChatWatch:
-    """A listener for ``m.room.member`` and ``m.room.encryption`` in rooms that are, or may become, direct chats."""
-
-    def __init__(self, *, store: Store, work: Work, bot: UserId) -> None:
-        self._store = store
-        self._work = work
-        self._bot = bot
-
-    async def __call__(self, event: InboundEvent) -> Write | None:
-        """Note an invite to the bot, somebody leaving, or encryption being turned on."""
-        if event.state_key is None:
-            return None
-        membership = event.content.get("membership")
-        invited = event.type == "m.room.member" and event.state_key == self._bot and membership == "invite"
-        left = event.type == "m.room.member" and membership in ("leave", "ban")
-        encrypted = event.type == "m.room.encryption"
-        if not (invited or left or encrypted):
-            return None
-
-        async def write(tx: Transaction) -> None:
-            row = await find_chat(tx, event.room_id)
-            if row is None and invited:
-                reference = await self._note_invite(tx, event)
-            elif row is not None:
-                reference = row.reference
-                changes = (
-                    {"state": "invited", "since": now()}
-                    if invited
-                    else {"state": "leaving"}
-                    if left
-                    else {"encrypted": True}
-                )
-                await tx.connection.execute(
-                    update(direct_chat).where(direct_chat.c.reference == reference).values(changes)
-                )
-            else:
-                return
-            await self._work.ask(tx, chat_key(reference), priority=Priority.ASKED)
-
-        return write
-
-    async def _note_invite(self, tx: Transaction, event: InboundEvent) -> str:
-        stripped = event.unsigned.get("invite_room_state")
-        types = [e.get("type") for e in stripped if isinstance(e, dict)] if isinstance(stripped, list) else []
-        reference = new_reference()
-        await tx.connection.execute(
-            insert(direct_chat).values(
-                reference=reference,
-                room_id=event.room_id,
-                user_id=event.sender,
-                direct=event.content.get("is_direct") is True,
-                encrypted="m.room.encryption" in types,
-                state="invited",
-                since=now(),
-            )
-        )
-        return reference
-
-
-async def find_chat(tx: Transaction, room_id: str) -> Row[Any] | None:
-    """Return the row of a direct chat."""
-    return (await tx.connection.execute(select(direct_chat).where(direct_chat.c.room_id == room_id))).one_or_none()
 
 
 class ChatController:
@@ -161,7 +94,7 @@ class ChatController:
     async def _lead_on(self, row: Row[Any]) -> None:
         if not await self._join(row):
             return
-        alias = await self._open_beside(UserId(row.user_id))
+        alias = await self._open_beside(row)
         text = say(
             "This chat is encrypted, and I cannot read it. I have opened another one for us and invited you: "
             "[{alias}](https://matrix.to/#/{alias})",
@@ -178,11 +111,12 @@ class ChatController:
             )
             if moved.rowcount and text is not None:
                 language = await preferred_language(tx.connection, row.user_id)
-                await self._outbox.post(tx, row.room_id, text, language=language)
+                with tx.caused_by("chat", row.reference, state):
+                    await self._outbox.post(tx, row.room_id, text, language=language)
 
-    async def _open_beside(self, user_id: UserId) -> RoomAlias:
+    async def _open_beside(self, row: Row[Any]) -> RoomAlias:
         """Return the unencrypted chat that the bot keeps with somebody, made and with them invited."""
-        reference = await self._own_chat(user_id)
+        reference = await self._own_chat(row)
         desired = chat_room(f"{await self._alias_prefix()}-chat-{reference.lower()}", self._server_name, self._name)
         observed = await self._keeper.observe(desired, None)
         if isinstance(observed, Unknown):
@@ -195,22 +129,21 @@ class ChatController:
             raise Temporary("a direct chat was neither found nor made")
         # Noted first: whoever is invited may speak at once.
         await self._note(reference, state="open", room_id=room_id)
-        await self._rooms.invite(room_id, user_id)
+        await self._rooms.invite(room_id, UserId(row.user_id))
         return desired.alias
 
-    async def _own_chat(self, user_id: UserId) -> str:
+    async def _own_chat(self, row: Row[Any]) -> str:
+        """Return the reference of the chat to lead to. The n-th with somebody always has the same: it is made once."""
         async with self._store.transaction() as tx:
-            mine = select(direct_chat.c.reference).where(
-                direct_chat.c.user_id == user_id, direct_chat.c.own, direct_chat.c.state.in_(("wanted", "open"))
-            )
-            found: str | None = await tx.connection.scalar(mine)
+            found: str | None = await tx.connection.scalar(own_chat_of(row.user_id))
             if found is not None:
                 return found
-            reference = new_reference()
+            before = select(func.count()).where(direct_chat.c.user_id == row.user_id, direct_chat.c.own)
+            reference = reference_of("own chat", row.user_id, str(await tx.connection.scalar(before)))
             await tx.connection.execute(
                 insert(direct_chat).values(
                     reference=reference,
-                    user_id=user_id,
+                    user_id=row.user_id,
                     direct=True,
                     encrypted=False,
                     own=True,
@@ -230,7 +163,7 @@ def chat_room(alias_localpart: str, server_name: str, name: str) -> DesiredRoom:
     return DesiredRoom(
         alias=RoomAlias(f"#{alias_localpart}:{server_name}"),
         locator=f"chat:{alias_localpart}",
-        version="12",
+        version=DEFAULT_VERSION,
         power_levels={
             "users": {},
             "users_default": 0,

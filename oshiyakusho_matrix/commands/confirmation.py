@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
 from oshiyakusho_matrix.commands.arguments import YES
-from oshiyakusho_matrix.commands.audit import Outcome
+from oshiyakusho_matrix.commands.audit import PATIENCE, Outcome
 from oshiyakusho_matrix.commands.interface import Call, Command
 from oshiyakusho_matrix.commands.runner import Clock, Runner
 from oshiyakusho_matrix.commands.tables import confirmation
@@ -28,8 +28,6 @@ from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 #: The key in the content of a preview; its value is the reference.
 CONTENT_KEY: Final = "jp.oshiyakusho.confirmation"
-#: How long ✅ is waited for.
-PATIENCE: Final = timedelta(minutes=15)
 
 
 class State(StrEnum):

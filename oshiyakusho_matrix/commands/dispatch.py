@@ -1,22 +1,25 @@
 """Listener: hears a message, finds the command in it, and has it run, previewed, or refused in words.
 
-Looking (who asks, whether this room is listened to) happens outside of the transaction; everything else inside it. What
-strangers may not use does not exist for them: they get the same answer to a hidden command as to an invented one.
+Looking (who asks, whether this room is listened to, what a command must ask the homeserver) happens outside of the
+transaction; everything else inside it. What strangers may not use does not exist for them: they get the same answer to
+a hidden command as to an invented one, which says how to become a member.
 """
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
 from oshiyakusho_matrix.commands import audit
 from oshiyakusho_matrix.commands.audit import Outcome
 from oshiyakusho_matrix.commands.confirmation import Confirmations
-from oshiyakusho_matrix.commands.help import about_group, ask_for_help, unknown
-from oshiyakusho_matrix.commands.interface import Asker, AskerLookup, Call, Command, Places, Role
+from oshiyakusho_matrix.commands.help import about_group, ask_for_help, did_you_mean, unknown
+from oshiyakusho_matrix.commands.interface import Asker, AskerLookup, Call, Places, Role
 from oshiyakusho_matrix.commands.message import Heard, Manner, hear
 from oshiyakusho_matrix.commands.parsing import Parsed, parse
 from oshiyakusho_matrix.commands.registry import Found, Group, Registry
-from oshiyakusho_matrix.commands.runner import Clock, Runner, check_role
+from oshiyakusho_matrix.commands.runner import ONLY_FOR, Clock, Runner, check_role
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
@@ -24,9 +27,16 @@ from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.outbox.interface import Outbox, ReplyTo
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
+#: How long ago a command may have been said to be done now.
+MAX_AGE = timedelta(hours=1)
+
 
 class Dispatch:
-    """The way from a message to a command. Any error but ``Refused`` is the inbox's to retry or park."""
+    """The way from a message to a command. Any error but ``Refused`` is the inbox's to retry or park.
+
+    ``hall_address`` returns where people knock, for whoever is no member yet. What was asked longer than ``max_age``
+    ago is answered, and not done: nobody expects it any more.
+    """
 
     def __init__(
         self,
@@ -39,13 +49,17 @@ class Dispatch:
         outbox: Outbox,
         runner: Runner,
         confirmations: Confirmations,
+        hall_address: Callable[[], Awaitable[str]],
+        max_age: timedelta = MAX_AGE,
         clock: Clock = now,
     ) -> None:
         self._registry = registry
-        self._for_strangers = registry.visible_to(Role.ANYONE)
+        self._max_age = max_age
+        self._visible_to = {role: registry.visible_to(role) for role in Role}
         self._bot, self._bot_name = bot, bot_name
         self._lookup, self._places = lookup, places
         self._outbox, self._runner, self._confirmations = outbox, runner, confirmations
+        self._hall_address = hall_address
         self._clock = clock
 
     async def __call__(self, event: InboundEvent) -> Write | None:
@@ -56,49 +70,79 @@ class Dispatch:
         if not direct and (heard.manner is Manner.PLAIN or not await self._places.listens(event.room_id)):
             return None
         asker = await self._lookup.look_up(event.sender)
-        return partial(self._answer, event=event, heard=heard, asker=asker, direct=direct)
+        message = _Message(
+            heard=heard,
+            asker=asker,
+            to=ReplyTo(event.room_id, event.event_id, asker.language, heard.thread_root, asker.user_id),
+            reference=event.reference,
+            meant=direct or heard.manner in (Manner.COMMAND, Manner.MENTIONED),
+            obstacle=await self._obstacle(heard, asker, event),
+            knock_at=await self._hall_address() if asker.role is Role.ANYONE else "",
+        )
+        return partial(self._answer, message=message)
 
-    async def _answer(self, tx: Transaction, *, event: InboundEvent, heard: Heard, asker: Asker, direct: bool) -> None:
-        to = ReplyTo(event.room_id, event.event_id, asker.language, heard.thread_root, asker.user_id)
-        seen = self._for_strangers if asker.role is Role.ANYONE else self._registry
-        found = seen.find(heard.words)
+    async def _obstacle(self, heard: Heard, asker: Asker, event: InboundEvent) -> Refused | None:
+        """Return what stands against a command that the asker may use, as far as one has to look for it."""
+        found = self._registry.find(heard.words)
+        if not isinstance(found, Found) or asker.role < found.command.role:
+            return None
+        if event.age > self._max_age:
+            return Refused(_too_old(event.age))
+        if found.command.confidential and not await self._places.is_confidential(event.room_id, asker.user_id):
+            return Refused(_OTHERS_READ_ALONG)
+        if found.command.look is None:
+            return None
+        try:
+            arguments = _parse(found, heard, asker).arguments
+        except Refused:
+            return None  # said when it is read again to be run
+        try:
+            await found.command.look(arguments)
+        except Refused as refused:
+            return refused
+        return None
+
+    async def _answer(self, tx: Transaction, *, message: "_Message") -> None:
+        heard, asker = message.heard, message.asker
+        visible = self._visible_to[asker.role]
+        found = (visible if asker.role is Role.ANYONE else self._registry).find(heard.words)
         if isinstance(found, Found):
-            await self._invoke(tx, found, heard, asker, to, event.reference)
+            await self._invoke(tx, found, message)
             return
         if found is None and isinstance(hidden := self._registry.find(heard.words), Found):
-            await self._note_refusal(tx, hidden, heard, asker, event.reference)
-        text = _not_a_command(seen, found, heard, asker, direct)
-        if text is not None:
-            await self._outbox.reply(tx, to, text)
+            await self._note_refusal(tx, hidden, message)
+        if found is not None and not found.verb:
+            await self._outbox.reply(tx, message.to, _about(found, asker))
+        elif message.meant and asker.role is Role.ANYONE:
+            await self._outbox.reply(tx, message.to, _for_members(visible, message))
+        elif message.meant:
+            await self._outbox.reply(tx, message.to, _not_a_command(visible, heard, asker))
 
-    async def _invoke(
-        self, tx: Transaction, found: Found, heard: Heard, asker: Asker, to: ReplyTo, reference: str
-    ) -> None:
-        command = found.command
+    async def _invoke(self, tx: Transaction, found: Found, message: "_Message") -> None:
+        command, asker = found.command, message.asker
         try:
             check_role(command, asker)
         except Refused as refused:
-            await self._note_refusal(tx, found, heard, asker, reference)
-            await self._outbox.reply(tx, to, refused.text)
+            await self._note_refusal(tx, found, message)
+            await self._outbox.reply(tx, message.to, refused.text)
             return
         try:
-            parsed = _parse(found, heard, asker)
+            parsed = _parse(found, message.heard, asker)
         except Refused as refused:
-            await self._outbox.reply(tx, to, refused.text)
+            await self._outbox.reply(tx, message.to, refused.text)
             return
-        call = Call(tx=tx, asker=asker, arguments=parsed.arguments, reply_to=to, reference=reference)
-        await self._run_or_ask(command, call, parsed)
-
-    async def _run_or_ask(self, command: Command[Any], call: Call[Any], parsed: Parsed) -> None:
-        if command.preview is not None and not parsed.yes:
+        call = Call(tx=tx, asker=asker, arguments=parsed.arguments, reply_to=message.to, reference=message.reference)
+        if message.obstacle is not None:
+            await self._runner.refuse(command, call, message.obstacle)
+        elif command.preview is not None and not parsed.yes:
             await self._confirmations.ask(command, call)
         else:
             await self._runner.run(command, call)
 
-    async def _note_refusal(self, tx: Transaction, found: Found, heard: Heard, asker: Asker, reference: str) -> None:
+    async def _note_refusal(self, tx: Transaction, found: Found, message: "_Message") -> None:
         """Enter into the audit what somebody tried without the right to."""
         try:
-            arguments = _parse(found, heard, asker).arguments
+            arguments = _parse(found, message.heard, message.asker).arguments
         except Refused:
             arguments = None  # they will not be told what was wrong with it; the audit keeps who tried which command
         await audit.note(
@@ -106,10 +150,27 @@ class Dispatch:
             found.command,
             arguments,
             at=self._clock(),
-            actor=asker.user_id,
+            actor=message.asker.user_id,
             outcome=Outcome.REFUSED,
-            reference=reference,
+            reference=message.reference,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Message:
+    """What was heard, and what was found out about it by looking.
+
+    ``meant``: surely said to the bot. ``obstacle``: what stands against the command in it. ``knock_at``: the hall, for
+    strangers.
+    """
+
+    heard: Heard
+    asker: Asker
+    to: ReplyTo
+    reference: str
+    meant: bool
+    obstacle: Refused | None
+    knock_at: str
 
 
 def _parse(found: Found, heard: Heard, asker: Asker) -> Parsed:
@@ -117,16 +178,45 @@ def _parse(found: Found, heard: Heard, asker: Asker) -> Parsed:
     return parse(found.command, words, heard.text, language=asker.language, mentioned=heard.mentioned)
 
 
-def _not_a_command(seen: Registry, found: Group | None, heard: Heard, asker: Asker, direct: bool) -> Text | None:
-    """Return what to say to words that name no command; None where they may well be meant for other people."""
-    surely = heard.manner is Manner.COMMAND
-    if found is not None and not found.verb:
-        return about_group([c for c in found.commands if c.role <= asker.role], asker.language)
-    if surely:
-        return unknown(seen, heard.words, asker.language)
-    if direct or heard.manner is Manner.MENTIONED:
-        return say(
-            "I did not understand that. Write `{help}`, and I tell you what I can do.",
-            help=ask_for_help(asker.language),
-        )
-    return None
+def _too_old(age: timedelta) -> Text:
+    return say(
+        "You asked this {hours} hours and {minutes} minutes ago and I could not answer then, so nothing was done. If "
+        "you still want it, please ask again.",
+        hours=int(age / timedelta(hours=1)),
+        minutes=int(age % timedelta(hours=1) / timedelta(minutes=1)),
+    )
+
+
+_OTHERS_READ_ALONG = say("Others would read the answer here. Please ask me in 事務局室 or in our direct chat.")
+
+
+def _about(group: Group, asker: Asker) -> Text:
+    """Return what to say to the bare name of a group."""
+    usable = [command for command in group.commands if command.role <= asker.role]
+    if not usable:
+        return ONLY_FOR[min(command.role for command in group.commands)]
+    return about_group(usable, asker.language)
+
+
+def _for_members(visible: Registry, message: _Message) -> Text:
+    """Return what to say to a stranger: the same to what is hidden from them and to what there is not."""
+    heard = message.heard
+    near = visible.suggest(heard.words) if heard.manner is Manner.COMMAND else ()
+    return say(
+        "I do not understand that, or only members of the city hall can do it.",
+        *([did_you_mean(near)] if near else []),
+        say(
+            "To become a member, knock at the city hall: [{hall}](https://matrix.to/#/{hall})",
+            hall=message.knock_at,
+        ),
+        say("Write `{help}`, and I tell you what I can do.", help=ask_for_help(message.asker.language)),
+    )
+
+
+def _not_a_command(visible: Registry, heard: Heard, asker: Asker) -> Text:
+    """Return what to say to words that name no command."""
+    if heard.manner is Manner.COMMAND:
+        return unknown(visible, heard.words, asker.language)
+    return say(
+        "I did not understand that. Write `{help}`, and I tell you what I can do.", help=ask_for_help(asker.language)
+    )

@@ -98,6 +98,11 @@ def unknown(seen: Registry, words: Sequence[Word], language: str) -> Text:
     return say("There is no command “{name}”. Write `{help}` for all of them.", name=typed, help=ask_for_help(language))
 
 
+def did_you_mean(near: Sequence[str]) -> Text:
+    """Ask whether one of these commands was meant."""
+    return say("Did you mean `{near}`?", near=" / ".join(PREFIX + name for name in near))
+
+
 def _entry(command: Command[Any], language: str) -> Text:
     return say("- `{usage}`: {summary}", usage=usage(command, language), summary=command.summary)
 

@@ -80,6 +80,10 @@ class Command(Generic[A]):
     preview: Callable[[Call[A]], Awaitable[Text]] | None = None
     #: Privileged: each run, refused or done, is written to the audit table.
     audited: bool = False
+    #: Looks, before the transaction, at what only the homeserver knows; raises ``Refused``. After ✅ it looks no more.
+    look: Callable[[A], Awaitable[None]] | None = None
+    #: What it answers is for the secretariat's eyes alone: refused where others read along.
+    confidential: bool = False
 
 
 class AskerLookup(Protocol):
@@ -97,3 +101,6 @@ class Places(Protocol):
 
     async def listens(self, room_id: RoomId) -> bool:
         """Tell whether commands are accepted here: in managed rooms and in direct chats."""
+
+    async def is_confidential(self, room_id: RoomId, asker: UserId) -> bool:
+        """Tell whether only the secretariat reads along: in 事務局室, and in the asker's own direct chat."""

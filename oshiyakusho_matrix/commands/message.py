@@ -5,8 +5,10 @@ ordinary talk are no commands: a ghost speaks for a guest, and a guest commands 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from oshiyakusho_matrix.appservice.interface import InboundEvent
 from oshiyakusho_matrix.commands.pills import mentions_in
@@ -40,13 +42,37 @@ class Heard:
     thread_root: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """How a message addresses the bot, and where in its ``text`` what is said to it begins."""
+
+    manner: Manner
+    start: int
+    text: str
+    pills: tuple[Mention, ...]
+    mentioned: frozenset[UserId]
+
+
 def hear(event: InboundEvent, *, bot: UserId, bot_name: str) -> Heard | None:
     """Return what a message says, or None if it is nothing that could be a command."""
-    content = event.content
+    said = addressed(event.type, event.state_key, event.sender, event.content, bot=bot, bot_name=bot_name)
+    if said is None:
+        return None
+    relation = event.content.get("m.relates_to")
+    relation = relation if isinstance(relation, dict) else {}
+    root = relation.get("event_id") if relation.get("rel_type") == "m.thread" else None
+    words = split(said.text, said.start, said.pills)
+    return Heard(said.text, words, said.manner, said.mentioned, root if isinstance(root, str) else None)
+
+
+def addressed(
+    event_type: str, state_key: str | None, sender: str, content: Mapping[str, Any], *, bot: UserId, bot_name: str
+) -> Addressed | None:
+    """Return how an event addresses the bot, without taking its words apart; None as with ``hear``."""
     relation = content.get("m.relates_to")
     relation = relation if isinstance(relation, dict) else {}
     body, formatted = content.get("body"), content.get("formatted_body")
-    if event.type != "m.room.message" or event.state_key is not None or _speaks_for_us(event.sender, bot):
+    if event_type != "m.room.message" or state_key is not None or _speaks_for_us(UserId(sender), bot):
         return None
     if content.get("msgtype") != "m.text" or not isinstance(body, str):
         return None
@@ -57,8 +83,7 @@ def hear(event: InboundEvent, *, bot: UserId, bot_name: str) -> Heard | None:
     mentioned = _mentioned(content.get("m.mentions"))
     pills = mentions_in(text, formatted) if isinstance(formatted, str) else mentions_in(text, "")
     manner, start = _addressed(text, pills, mentioned, bot, bot_name)
-    root = relation.get("event_id") if relation.get("rel_type") == "m.thread" else None
-    return Heard(text, split(text, start, pills), manner, mentioned, root if isinstance(root, str) else None)
+    return Addressed(manner, start, text, pills, mentioned)
 
 
 def _speaks_for_us(sender: UserId, bot: UserId) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+import structlog
+
 from oshiyakusho_matrix.commands import audit
 from oshiyakusho_matrix.commands.audit import Outcome
 from oshiyakusho_matrix.commands.interface import Asker, Call, Command, Role
@@ -16,6 +18,8 @@ from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import FollowUps
+
+logger = structlog.get_logger(__name__)
 
 Clock = Callable[[], datetime]
 T = TypeVar("T")
@@ -34,6 +38,7 @@ class Runner:
         answer = await self.attempt(command, call, command.run)
         if answer is None:
             return
+        logger.info("a command was run", command=command.names[0], reference=call.reference, keys=len(answer.after))
         await self.note(command, call, outcome, target=answer.target)
         to = replace(call.reply_to, language=answer.language) if answer.language else call.reply_to
         if answer.after:
@@ -56,9 +61,14 @@ class Runner:
                     await savepoint.rollback()
                 return result
         except Refused as refused:
-            await self.note(command, call, Outcome.REFUSED)
-            await self._outbox.reply(call.tx, call.reply_to, refused.text)
+            await self.refuse(command, call, refused)
             return None
+
+    async def refuse(self, command: Command[Any], call: Call[Any], refused: Refused) -> None:
+        """Say why this is not done, and enter that into the audit."""
+        logger.info("a command was refused", command=command.names[0], reference=call.reference)
+        await self.note(command, call, Outcome.REFUSED)
+        await self._outbox.reply(call.tx, call.reply_to, refused.text)
 
     async def note(self, command: Command[Any], call: Call[Any], outcome: Outcome, *, target: str = "") -> None:
         """Enter this run into the audit, if the command is one that is audited."""
@@ -78,10 +88,10 @@ def check_role(command: Command[Any], asker: Asker) -> None:
     """Raise ``Refused`` if somebody must not use a command."""
     if asker.role >= command.role:
         return
-    raise Refused(_FOR[command.role])
+    raise Refused(ONLY_FOR[command.role])
 
 
-_FOR: dict[Role, Text] = {
+ONLY_FOR: dict[Role, Text] = {
     Role.MEMBER: say("Only members of the city hall can do that."),
     Role.SECRETARIAT: say("Only the secretariat (事務局) can do that. Please ask one of them."),
 }

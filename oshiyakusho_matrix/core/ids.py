@@ -4,6 +4,7 @@ Grammar: Matrix specification, Appendices, "Identifier grammar". A room id of ro
 domain, so nothing here ever takes a room id apart.
 """
 
+import hashlib
 import re
 import secrets
 from typing import NewType
@@ -20,6 +21,7 @@ GHOST_PREFIX = "_och_"
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$"
 SERVER_PATTERN = r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _USER = re.compile(rf"@[a-z0-9._=/+-]+:{SERVER_PATTERN}")
+_TELEPHONE = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 _MATRIX_TO = re.compile(r"^(?:https://matrix\.to/#/|matrix:u/)")
 
 
@@ -41,4 +43,14 @@ def server_of(user_id: UserId) -> str:
 
 def new_reference() -> str:
     """Return a reference number that can be read out on a telephone: no 0/O, 1/I/L, U."""
-    return "".join(secrets.choice("23456789ABCDEFGHJKMNPQRSTVWXYZ") for _ in range(8))
+    return _read_out(secrets.randbelow(len(_TELEPHONE) ** 8))
+
+
+def reference_of(*cause: str) -> str:
+    """Return the reference number that follows from a cause: whoever comes to it again finds the same one."""
+    number = int.from_bytes(hashlib.sha256("\0".join(cause).encode()).digest())
+    return _read_out(number)
+
+
+def _read_out(number: int) -> str:
+    return "".join(_TELEPHONE[number // len(_TELEPHONE) ** place % len(_TELEPHONE)] for place in range(8))

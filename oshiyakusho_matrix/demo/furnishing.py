@@ -15,6 +15,7 @@ from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
 from oshiyakusho_matrix.divisions.heads import Heads
 from oshiyakusho_matrix.homeserver.person import Person
 from oshiyakusho_matrix.operations.terminal import OnProgress
+from oshiyakusho_matrix.reconcile.parked import parked_keys
 from oshiyakusho_matrix.roster.tables import find_member
 
 #: 340 rooms take about a minute; a slow machine may take its time.
@@ -47,7 +48,8 @@ async def register(app: CityHallApp) -> None:
 async def settle(app: CityHallApp, progress: OnProgress | None = None) -> None:
     """Wait until every room agrees with the records. ``Permanent`` if one cannot be made to."""
     counts = await app.loop.settle_all(PATIENCE, progress)
-    parked = (await app.status.figures()).parked
+    async with app.store.reading() as connection:
+        parked = await parked_keys(connection)
     if parked or counts.busy:
         reason = f"{parked[0].key.kind}: {plain(parked[0].why)}" if parked else "it took too long"
         raise Permanent(f"The city hall does not stand as declared: {counts.busy + len(parked)} to go ({reason}).")

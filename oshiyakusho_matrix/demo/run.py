@@ -21,9 +21,10 @@ from oshiyakusho_matrix.demo.places import look_around
 from oshiyakusho_matrix.demo.ports import refuse_taken
 from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
 from oshiyakusho_matrix.demo.tour import play
-from oshiyakusho_matrix.demo.welcome import print_welcome
+from oshiyakusho_matrix.demo.welcome import print_welcome, standings
 from oshiyakusho_matrix.divisions.catalogue import load_declaration
 from oshiyakusho_matrix.operations import terminal
+from oshiyakusho_matrix.operations.lost import RecordsLost
 from oshiyakusho_matrix.operations.serving import running
 from oshiyakusho_matrix.settings import load_settings
 
@@ -57,15 +58,27 @@ async def _run(home: Home, synapse: EmbeddedSynapse, passwords: Passwords, *, to
     with home.log.open("a", encoding="utf-8") as log:
         terminal.set_up_log(settings.log, log)
         logging.getLogger("nio").setLevel(logging.WARNING)  # it notes each event that our people's clients see
-        async with running(settings) as app:
+        async with _explained(home), running(settings) as app:
             if not home.state.furnished:
                 await _furnish(app, synapse.url, passwords)
                 home.note_furnished()
             if tour:
                 await play(app, synapse.url, passwords)
                 return
-            print_welcome(home, await look_around(app), passwords)
+            print_welcome(home, await look_around(app), passwords, await standings(app))
             await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def _explained(home: Home) -> AsyncIterator[None]:
+    """Say of a demo that lost its database what helps here: nobody keeps backups of one."""
+    try:
+        yield
+    except RecordsLost:
+        raise Misconfigured(
+            f"The demo in {home.directory} has kept its homeserver and lost its database, so nobody would be a member: "
+            "start over with --fresh."
+        ) from None
 
 
 async def _furnish(app: CityHallApp, url: str, passwords: Passwords) -> None:

@@ -16,7 +16,7 @@ from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.catalogue.fields import why_not_plain
 from oshiyakusho_matrix.divisions.domain import Declaration, Lifecycle, Names
 from oshiyakusho_matrix.divisions.heads import Heads
-from oshiyakusho_matrix.divisions.listing import list_of_divisions, sheet
+from oshiyakusho_matrix.divisions.listing import list_of_archived, list_of_divisions, sheet
 from oshiyakusho_matrix.divisions.merge import merge
 from oshiyakusho_matrix.divisions.picture import find_division
 from oshiyakusho_matrix.divisions.plan_text import summary
@@ -42,6 +42,12 @@ _PURPOSE = Option(ja="目的", about=say("What it is for, in one sentence."), ex
 
 class Nothing(BaseModel):
     """A command without arguments."""
+
+
+class Listing(BaseModel):
+    """Arguments of ``!division list``."""
+
+    archived: Annotated[bool, Option(ja="廃止", about=say("Lists the archived ones instead."))] = False
 
 
 class One(BaseModel):
@@ -84,8 +90,9 @@ class Head(BaseModel):
 def division_commands(hall: CityHall, heads: Heads) -> tuple[Command[Any], ...]:
     """Return the commands about divisions."""
 
-    async def show_list(call: Call[Nothing]) -> Answer:
-        return Answer(list_of_divisions(await hall.picture(call.tx), call.asker.language))
+    async def show_list(call: Call[Listing]) -> Answer:
+        listed = list_of_archived if call.arguments.archived else list_of_divisions
+        return Answer(listed(await hall.picture(call.tx), call.asker.language))
 
     async def show(call: Call[One]) -> Answer:
         picture = await hall.picture(call.tx)
@@ -119,8 +126,8 @@ def division_commands(hall: CityHall, heads: Heads) -> tuple[Command[Any], ...]:
         record = find_division(picture, call.arguments.division)
         refuse_if(record, Lifecycle.ARCHIVED)
         return say(
-            "{name} will be archived: its {count} rooms can still be read by those inside, but nobody writes there any "
-            "more, and it is listed nowhere. `!division reopen {slug}` takes that back.",
+            "{name} will be archived (rooms: {count}). Members can still read there, but nobody writes there any more, "
+            "and it is listed nowhere. `!division reopen {slug}` takes that back.",
             name=record.space.name.ja,
             count=len(picture.kinds[record.space.kind].rooms),
             slug=record.space.slug,
@@ -151,7 +158,7 @@ def division_commands(hall: CityHall, heads: Heads) -> tuple[Command[Any], ...]:
         return Answer(text, after=keys, target=slug)
 
     return (
-        Command(("division list", "課 一覧"), say("Lists the divisions."), Role.MEMBER, Nothing, show_list),
+        Command(("division list", "課 一覧"), say("Lists the divisions."), Role.MEMBER, Listing, show_list),
         Command(("division show", "課 詳細"), say("Shows one division."), Role.MEMBER, One, show),
         Command(
             ("division create", "課 新設"), say("Makes a new division."), Role.SECRETARIAT, Create, create, audited=True

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 
 import structlog
 from sqlalchemy import select, update
@@ -10,6 +11,7 @@ from sqlalchemy import select, update
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.core.measures import Measures
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.asking import ask_everything
 from oshiyakusho_matrix.divisions.desired import NotYet
@@ -17,6 +19,7 @@ from oshiyakusho_matrix.divisions.domain import Allow
 from oshiyakusho_matrix.divisions.drift import describe
 from oshiyakusho_matrix.divisions.picture import Picture, take_picture
 from oshiyakusho_matrix.divisions.tables import title
+from oshiyakusho_matrix.divisions.unknown import leave_unknown
 from oshiyakusho_matrix.homeserver.interface import StateEvent
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Priority, Settled, Work
@@ -27,6 +30,7 @@ from oshiyakusho_matrix.reconcile.room_plan import (
     DesiredRoom,
     Observed,
     Present,
+    PutOut,
     TakeOut,
     Unknown,
     drifted,
@@ -35,8 +39,14 @@ from oshiyakusho_matrix.reconcile.room_plan import (
 )
 from oshiyakusho_matrix.reconcile.rooms import RoomKeeper
 from oshiyakusho_matrix.roster.domain import ManagedRoom
-from oshiyakusho_matrix.roster.service import Roster, note_room, room_key
-from oshiyakusho_matrix.roster.tables import current_among, drift, leaving_among, removed_since
+from oshiyakusho_matrix.roster.service import Roster, note_outsiders, note_room, room_key
+from oshiyakusho_matrix.roster.tables import (
+    current_among,
+    drift,
+    leaving_among,
+    removed_since,
+    unreadable_among,
+)
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 logger = structlog.get_logger(__name__)
@@ -48,7 +58,15 @@ class RoomController:
     kind = "room"
 
     def __init__(
-        self, *, store: Store, keeper: RoomKeeper, work: Work, outbox: Outbox, roster: Roster, server_name: str
+        self,
+        *,
+        store: Store,
+        keeper: RoomKeeper,
+        work: Work,
+        outbox: Outbox,
+        roster: Roster,
+        server_name: str,
+        measures: Measures | None = None,
     ) -> None:
         self._store = store
         self._keeper = keeper
@@ -56,6 +74,7 @@ class RoomController:
         self._outbox = outbox
         self._roster = roster
         self._server_name = server_name
+        self._measures = measures or Measures()
 
     async def reconcile(self, name: str) -> Settled:
         """Close the difference for one room."""
@@ -66,11 +85,16 @@ class RoomController:
         if row is None or (desired is None and row.room_id is None):
             return Settled()
         observed = await self._observe(desired, row)
+        if isinstance(observed, PutOut):
+            observed = await self._keeper.come_back(observed)
         if isinstance(observed, Unknown):
             raise Temporary(observed.why)
         strangers = await find_strangers(self._store, row, observed, bot=self._keeper.bot)
-        actions = self._plan(desired, observed, strangers)
+        actions = await leave_unknown(self._store, self._plan(desired, observed, strangers))
         undone = drifted(actions)
+        outside = [a.user_id for a in actions if isinstance(a, TakeOut) and _is_inside(observed, a.user_id)]
+        if outside:
+            await self._note_outsiders(name, len(outside))
         if undone:
             await self._note_drift(name, undone)
         made = await self._keeper.act(actions)
@@ -78,7 +102,9 @@ class RoomController:
             # What was done, for the operators' log: kinds of action alone, people are not named.
             logger.info("a room was put right", room=name, actions=dict(Counter(type(a).__name__ for a in actions)))
         room_id = made or (observed.room_id if isinstance(observed, Present) else None)
+        self._measures.put_out += len(outside)
         async with self._store.transaction() as tx:
+            await note_outsiders(tx, name, 0)
             if room_id is not None and room_id != row.room_id:
                 await self._born(tx, picture, row, room_id, began=began)
             if row.role:
@@ -101,6 +127,12 @@ class RoomController:
         if not isinstance(observed, Present):
             return []
         return list(take_outs(observed, strangers, knocks=False, bot=self._keeper.bot))
+
+    async def _note_outsiders(self, name: str, count: int) -> None:
+        """Keep how many are inside who do not belong there, until they are out: for whoever watches the gate."""
+        logger.warning("people are in a room where they do not belong", room=name, count=count)
+        async with self._store.transaction() as tx:
+            await note_outsiders(tx, name, count)
 
     async def _note_drift(self, name: str, undone: Sequence[StateEvent]) -> None:
         """Write down what is about to be undone, so that a crash in between does not hide who did it.
@@ -139,9 +171,9 @@ class RoomController:
             above: str | None = slug
         else:
             above = picture.records[slug].space.parent
-        if above is not None:
-            parent = picture.localpart(above, next(picture.rules(above)))
-            await self._work.ask(tx, room_key(parent), priority=Priority.SWEEP)
+        if above is not None and above in picture.records:
+            for rule in islice(picture.rules(above), 1):
+                await self._work.ask(tx, room_key(picture.localpart(above, rule)), priority=Priority.SWEEP)
         if row.role == "hall":
             await ask_everything(
                 tx, self._work, await take_picture(tx.connection, server_name=self._server_name, bot=self._keeper.bot)
@@ -163,7 +195,8 @@ class RoomController:
         for each in pending:
             sender = UserId(each.sender)
             text = describe(each.event_type, each.state_key, who=_called(observed, sender), room=_named(picture, row))
-            await self._outbox.tell_secretariat(tx, text)
+            with tx.caused_by("drift", each.event_id):
+                await self._outbox.tell_secretariat(tx, text)
         if pending:
             moment: datetime = now()
             await tx.connection.execute(
@@ -190,7 +223,15 @@ async def find_strangers(store: Store, row: ManagedRoom, observed: Observed, *, 
     inside = set(observed.inside()) - {bot}
     async with store.reading() as connection:
         current = await current_among(connection, inside)
-    return {user_id for user_id in inside if not row.admits(current.get(user_id))}
+        strangers = {user_id for user_id in inside if not row.admits(current.get(user_id))}
+        # Not known is not absent: whoever's record cannot be read is left where they are.
+        return strangers - await unreadable_among(connection, strangers) if strangers else strangers
+
+
+def _is_inside(observed: Observed, user_id: UserId) -> bool:
+    """Tell whether somebody is in a room, and does not only wait at its door."""
+    event = observed.find("m.room.member", user_id) if isinstance(observed, Present) else None
+    return event is not None and event.content.get("membership") == "join"
 
 
 def _called(observed: Observed, user_id: UserId) -> Text:

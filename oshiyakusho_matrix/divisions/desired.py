@@ -51,19 +51,22 @@ def power_levels(rule: RoomRule, *, staff: Iterable[UserId], bot: UserId, lifecy
     posting = {Posting.ALL: 0, Posting.HEADS: HEAD_POWER, Posting.BOT: STATE_POWER}[rule.posting]
     if lifecycle is Lifecycle.ARCHIVED:
         posting = STATE_POWER
-    reacting = STATE_POWER if lifecycle is Lifecycle.ARCHIVED else 0
+    events = {
+        "m.reaction": 0,
+        # One's own reaction is taken back by a redaction.
+        "m.room.redaction": 0,
+        "m.room.pinned_events": HEAD_POWER,
+        **rule.powers,
+    }
+    if lifecycle is Lifecycle.ARCHIVED:
+        # Nobody, not even heads: no reactions, pins, polls or whatever else a kind lets people do.
+        events = dict.fromkeys(events, STATE_POWER)
     return {
         "users": users,
         "users_default": 0,
         "events_default": posting,
         "state_default": STATE_POWER,
-        "events": {
-            "m.reaction": reacting,
-            # One's own reaction is taken back by a redaction.
-            "m.room.redaction": reacting,
-            "m.room.pinned_events": HEAD_POWER,
-            **rule.powers,
-        },
+        "events": events,
         "invite": STATE_POWER,
         "kick": STATE_POWER,
         "ban": STATE_POWER,

@@ -1,5 +1,6 @@
 """辞令: who is head 課長 of a space, from when until when. Their power in its rooms follows from these records."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import insert, update
@@ -12,7 +13,7 @@ from oshiyakusho_matrix.divisions.asking import ask_space
 from oshiyakusho_matrix.divisions.picture import Picture, find_division
 from oshiyakusho_matrix.divisions.tables import mandate, mandates
 from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
-from oshiyakusho_matrix.roster.tables import find_member
+from oshiyakusho_matrix.roster.tables import current_among
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 
@@ -27,7 +28,7 @@ class Heads:
     ) -> list[WorkKey]:
         """Make a member head of a space. Refused if they are no member, or head already."""
         record = find_division(picture, slug)
-        await self.check(tx, user_id)
+        await self.check(tx, [user_id])
         if user_id in picture.heads(slug):
             raise Refused(say("{user} is head of {name} already.", user=user_id, name=record.space.name.ja))
         await self.write(tx, slug, user_id, by=by, until=until)
@@ -47,14 +48,22 @@ class Heads:
             await self.end(tx, held.slug, user_id)
             await ask_space(tx, self._work, picture, held.slug)
 
-    async def check(self, tx: Transaction, user_id: str) -> None:
-        """Refuse a head who is no member."""
-        member = await find_member(tx.connection, user_id)
-        if member is None or not member.current:
+    async def check(self, tx: Transaction, users: Sequence[str]) -> None:
+        """Refuse heads who are no members, and name them all."""
+        current = await current_among(tx.connection, users)
+        others = [user for user in dict.fromkeys(users) if user not in current]
+        if len(others) == 1:
             raise Refused(
                 say(
                     "{user} is not a member, so they cannot be head. Admit them first: `!member admit {user}`",
-                    user=user_id,
+                    user=others[0],
+                )
+            )
+        if others:
+            raise Refused(
+                say(
+                    "Members only can be heads, and these are none: {users}. Admit them first with `!member admit`.",
+                    users=", ".join(others),
                 )
             )
 

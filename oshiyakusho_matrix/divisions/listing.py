@@ -4,13 +4,26 @@ from datetime import datetime, timedelta
 
 from oshiyakusho_matrix.core.clock import JST
 from oshiyakusho_matrix.core.text import Text, say
-from oshiyakusho_matrix.divisions.domain import GROUP, Lifecycle, Names
+from oshiyakusho_matrix.divisions.domain import GROUP, HALL, Lifecycle, Names
 from oshiyakusho_matrix.divisions.picture import Picture
 from oshiyakusho_matrix.divisions.tables import SpaceRecord, title
 
 
 def _in(names: Names, language: str) -> str:
     return names.ja if language == "ja" else names.en
+
+
+def list_of_archived(picture: Picture, language: str) -> Text:
+    """Return the archived divisions, each with its short name."""
+    archived = [
+        r.space
+        for r in picture.records.values()
+        if r.lifecycle is Lifecycle.ARCHIVED and r.space.kind not in (HALL, GROUP)
+    ]
+    if not archived:
+        return say("No division is archived.")
+    lines = [say("- {name} `{slug}`", name=_in(space.name, language), slug=space.slug) for space in archived]
+    return say("The archived divisions:", *lines)
 
 
 def list_of_divisions(picture: Picture, language: str) -> Text:
@@ -50,9 +63,9 @@ def sheet(picture: Picture, record: SpaceRecord, language: str) -> Text:
 def _head(user: str, until: datetime | None) -> Text:
     if until is None:
         return say("- Head: {user}", user=user)
-    return say("- Head: {user}, until {until}", user=user, until=_last_day(until))
+    return say("- Head: {user}, until {until}", user=user, until=last_day(until))
 
 
-def _last_day(until: datetime) -> str:
+def last_day(until: datetime) -> str:
     """Return the last day of a mandate, which ends with that day in Japan."""
     return f"{(until - timedelta(seconds=1)).astimezone(JST):%Y-%m-%d}"

@@ -49,8 +49,10 @@ class Picture:
         return min((held.until for held in self.mandates.get(slug, ()) if held.until is not None), default=None)
 
     def rules(self, slug: str) -> Iterator[RoomRule]:
-        """Yield the rules of a space's rooms, its own first."""
-        kind = self.kinds[self.records[slug].space.kind]
+        """Yield the rules of a space's rooms, its own first; none if its kind cannot be read."""
+        kind = self.kinds.get(self.records[slug].space.kind)
+        if kind is None:
+            return
         yield kind.space
         yield from kind.rooms
 

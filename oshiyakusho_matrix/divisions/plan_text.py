@@ -1,8 +1,8 @@
 """Plans in words: as a tree for the command line and as a list for the bot. The same sentences for both."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.core.text import Text, plain, say
 from oshiyakusho_matrix.divisions.domain import Lifecycle
 from oshiyakusho_matrix.divisions.drift import CHANGED
 from oshiyakusho_matrix.divisions.merge import HeadChange, Merged, RecordChange
@@ -16,6 +16,17 @@ Branch = tuple[Text, Sequence[Text]]
 def branches(plan: HallPlan) -> Iterator[Branch]:
     """Yield a plan as a tree of two levels: records first, then rooms."""
     yield from record_branches(plan.merged)
+    if plan.no_members:
+        yield (
+            say("applying will be refused"),
+            [
+                say(
+                    "{user} is not a member, so they cannot be head. Admit them first: `!member admit {user}`",
+                    user=user,
+                )
+                for user in plan.no_members
+            ],
+        )
     for room in plan.rooms:
         if room.unknown is not None:
             yield (
@@ -24,7 +35,12 @@ def branches(plan: HallPlan) -> Iterator[Branch]:
             )
         else:
             title = say("{room} (#{alias})", room=room.title, alias=room.alias_localpart)
-            yield title, [describe_action(a) for a in room.actions]
+            yield title, _each_once(describe_action(a) for a in room.actions)
+
+
+def _each_once(lines: Iterable[Text]) -> list[Text]:
+    """Leave out repetitions: a space that gets two rooms has its list of rooms changed twice, one link each."""
+    return list({plain(line): line for line in lines}.values())
 
 
 def record_branches(merged: Merged) -> Iterator[Branch]:
@@ -32,7 +48,7 @@ def record_branches(merged: Merged) -> Iterator[Branch]:
     new = [c for c in merged.changes if c.before is None]
     if new:
         yield (
-            say("{count} new spaces", count=len(new)),
+            say("new spaces: {count}", count=len(new)),
             [say("{name} ({slug})", name=c.after.space.name.ja, slug=c.slug) for c in new],
         )
     for changed in merged.changes:
@@ -96,7 +112,7 @@ def summary(merged: Merged) -> Text:
     """Say in one sentence what applying changes on record."""
     new = sum(c.before is None for c in merged.changes)
     return say(
-        "On record: {new} new spaces, {changed} changed, {heads} changes of heads.",
+        "On record: new spaces {new}, changed spaces {changed}, changes of heads {heads}.",
         new=new,
         changed=len(merged.changes) - new,
         heads=len(merged.heads),

@@ -4,8 +4,10 @@ Called by the command line and by ``!rooms plan``; uses the same merge and the s
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.ids import RoomId, UserId
@@ -17,6 +19,7 @@ from oshiyakusho_matrix.divisions.picture import Picture, take_picture
 from oshiyakusho_matrix.divisions.tables import Mandate, title
 from oshiyakusho_matrix.reconcile.room_plan import Action, Unknown, plan
 from oshiyakusho_matrix.reconcile.rooms import RoomKeeper
+from oshiyakusho_matrix.roster.tables import find_member
 from oshiyakusho_matrix.store.unit_of_work import Store
 
 #: Begins what stands for the id of a space that is still to be made, so that what depends on it can be planned.
@@ -35,10 +38,14 @@ class RoomPlan:
 
 @dataclass(frozen=True, slots=True)
 class HallPlan:
-    """What would change. ``rooms`` holds only those with something to say."""
+    """What would change. ``rooms`` holds only those with something to say.
+
+    ``no_members`` are named as heads and cannot become it: applying refuses them.
+    """
 
     merged: Merged
     rooms: Sequence[RoomPlan]
+    no_members: Sequence[UserId] = ()
 
     @property
     def empty(self) -> bool:
@@ -52,9 +59,12 @@ class HallPlan:
 
 
 class Planner:
-    """Computes plans."""
+    """Computes plans. ``secretariat`` are those whom a start or an apply admits, if they have no record yet."""
 
-    def __init__(self, *, store: Store, keeper: RoomKeeper, server_name: str) -> None:
+    def __init__(
+        self, *, store: Store, keeper: RoomKeeper, server_name: str, secretariat: Collection[UserId] = ()
+    ) -> None:
+        self._secretariat = secretariat
         self._store = store
         self._keeper = keeper
         self._server_name = server_name
@@ -63,10 +73,15 @@ class Planner:
         """Compare files, records and homeserver; one read a room."""
         async with self._store.reading() as connection:
             picture = await take_picture(connection, server_name=self._server_name, bot=self._keeper.bot)
-        merged = merge(declaration, picture.kinds, picture.records)
+            merged = merge(declaration, picture.kinds, picture.records)
+            no_members = [user for user in _appointed(merged) if not await self._will_be_member(connection, user)]
         after = _as_if_applied(picture, merged)
         plans = await asyncio.gather(*(self._plan_room(after, localpart) for localpart in after.rooms))
-        return HallPlan(merged, [p for p in plans if p is not None and (p.actions or p.unknown)])
+        return HallPlan(merged, [p for p in plans if p is not None and (p.actions or p.unknown)], no_members)
+
+    async def _will_be_member(self, connection: AsyncConnection, user_id: UserId) -> bool:
+        member = await find_member(connection, user_id)
+        return user_id in self._secretariat if member is None else member.current
 
     async def _plan_room(self, picture: Picture, localpart: str) -> RoomPlan | None:
         row, found, desired = picture.rooms[localpart], picture.find(localpart), desire(picture, localpart)
@@ -81,6 +96,10 @@ class Planner:
         strangers = await find_strangers(self._store, row, observed, bot=self._keeper.bot)
         actions = plan(desired, observed, bot=self._keeper.bot, strangers=strangers)
         return RoomPlan(localpart, name, actions)
+
+
+def _appointed(merged: Merged) -> Sequence[UserId]:
+    return list(dict.fromkeys(UserId(change.user_id) for change in merged.heads if change.appointed))
 
 
 def _as_if_applied(picture: Picture, merged: Merged) -> Picture:

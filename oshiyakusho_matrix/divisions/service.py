@@ -17,11 +17,19 @@ from oshiyakusho_matrix.divisions.domain import DIVISION, GROUP, Declaration, Li
 from oshiyakusho_matrix.divisions.heads import Heads
 from oshiyakusho_matrix.divisions.merge import HeadChange, Merged, merge
 from oshiyakusho_matrix.divisions.picture import Picture, find_division, take_picture
-from oshiyakusho_matrix.divisions.tables import SpaceRecord, kind_to_json, space, space_kind, space_to_row, title
+from oshiyakusho_matrix.divisions.tables import (
+    SpaceRecord,
+    kind_to_json,
+    space,
+    space_kind,
+    space_to_row,
+    title,
+    unreadable_spaces,
+)
 from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
 from oshiyakusho_matrix.roster.events import Happened, MemberRemoved
 from oshiyakusho_matrix.roster.service import register_rooms
-from oshiyakusho_matrix.store.statements import one_at_a_time
+from oshiyakusho_matrix.store.statements import one_at_a_time, upsert
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 #: What an address may have in all, with # and the server's name (Matrix specification, "Room aliases").
@@ -37,9 +45,9 @@ class CityHall:
         self.server_name = server_name
         self._bot = bot
 
-    async def picture(self, tx: Transaction) -> Picture:
-        """Return the records as this transaction sees them."""
-        return await take_picture(tx.connection, server_name=self.server_name, bot=self._bot)
+    async def picture(self, tx: Transaction, *, around: str | None = None) -> Picture:
+        """Return the records as this transaction sees them: all, or what one room (an alias localpart) depends on."""
+        return await take_picture(tx.connection, server_name=self.server_name, bot=self._bot, around=around)
 
     async def _begin(self, tx: Transaction) -> Picture:
         """Return the records as they stay until this transaction ends: they are written anew from what is read."""
@@ -53,6 +61,7 @@ class CityHall:
         """
         before = await self._begin(tx)
         merged = merge(declaration, before.kinds, before.records)
+        await self._heads.check(tx, [change.user_id for change in merged.heads if change.appointed])
         for key in merged.kinds_changed:
             await tx.connection.execute(delete(space_kind).where(space_kind.c.key == key))
             content = kind_to_json(merged.kinds[key])
@@ -69,8 +78,8 @@ class CityHall:
     async def create(self, tx: Transaction, *, slug: str, group: str, name: Names, purpose: Names) -> list[WorkKey]:
         """Make a division. Refused if the slug was ever used, its addresses are taken, or there is no such group."""
         picture = await self._begin(tx)
-        if slug in picture.records:
-            taken = picture.records[slug].space.name.ja
+        if slug in picture.records or await unreadable_spaces(tx.connection, [slug]):
+            taken = picture.records[slug].space.name.ja if slug in picture.records else slug
             raise Refused(
                 say("The short name {slug} belongs to {name} already. Choose another one.", slug=slug, name=taken)
             )
@@ -138,7 +147,6 @@ class CityHall:
     async def _change_head(self, tx: Transaction, change: HeadChange, *, by: UserId) -> None:
         user_id = UserId(change.user_id)
         if change.appointed:
-            await self._heads.check(tx, user_id)
             await self._heads.write(tx, change.slug, user_id, by=by)
         else:
             await self._heads.end(tx, change.slug, user_id)
@@ -146,7 +154,9 @@ class CityHall:
     async def _save(self, tx: Transaction, record: SpaceRecord, *, new: bool) -> None:
         values = space_to_row(record, now())
         if new:
-            await tx.connection.execute(insert(space).values(values))
+            # Written over what is there: a record that cannot be read is mended by applying the files.
+            written = upsert(tx.connection, space).values(values)
+            await tx.connection.execute(written.on_conflict_do_update(index_elements=[space.c.slug], set_=values))
         else:
             await tx.connection.execute(update(space).where(space.c.slug == record.space.slug).values(values))
 

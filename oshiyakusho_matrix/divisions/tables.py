@@ -1,6 +1,6 @@
 """Tables of the city hall as it was applied and changed since, and the mapping of their rows. Names are for ever."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from oshiyakusho_matrix.divisions.domain import (
     Space,
 )
 from oshiyakusho_matrix.store.metadata import Moment, metadata
+from oshiyakusho_matrix.store.rows import UNREADABLE, Broken, broken_among, readable
 
 space_kind = Table(
     "space_kind",
@@ -135,8 +136,16 @@ def space_to_row(record: SpaceRecord, changed_at: datetime) -> dict[str, Any]:
     }
 
 
+def _declared(row: Row[Any]) -> Space | None:
+    """Return what the files said; None if that cannot be read: the files then speak for the space anew."""
+    try:
+        return space_from_json(row.declared) if row.declared else None
+    except UNREADABLE:
+        return None
+
+
 def _record(row: Row[Any]) -> SpaceRecord:
-    declared = space_from_json(row.declared) if row.declared else None
+    declared = _declared(row)
     one = Space(
         slug=row.slug,
         kind=row.kind,
@@ -164,12 +173,40 @@ async def spaces(connection: AsyncConnection, *, around: str | None = None) -> d
         above = select(space.c.parent).where(space.c.slug == around).scalar_subquery()
         near = (space.c.slug == around, space.c.slug == above, space.c.parent == around, space.c.parent.is_(None))
         query = query.where(or_(*near))
-    return {row.slug: _record(row) for row in await connection.execute(query)}
+    return {each.space.slug: each for each in readable(await connection.execute(query), _record)}
 
 
 async def kinds(connection: AsyncConnection) -> dict[str, Kind]:
     """Return the kinds that were applied last."""
-    return {row.key: kind_from_json(row.content) for row in await connection.execute(select(space_kind))}
+    return {each.key: each for each in readable(await connection.execute(select(space_kind)), _kind)}
+
+
+def _kind(row: Row[Any]) -> Kind:
+    return kind_from_json(row.content)
+
+
+def _whole(row: Row[Any]) -> None:
+    """Read all of a space, also what can be done without."""
+    _record(row)
+    if row.declared:
+        space_from_json(row.declared)
+
+
+async def broken_records(connection: AsyncConnection) -> list[Broken]:
+    """Return the rows of spaces and kinds that cannot be read."""
+    return [
+        *broken_among(await connection.execute(select(space)), _whole, space.name),
+        *broken_among(await connection.execute(select(space_kind)), _kind, space_kind.name),
+    ]
+
+
+async def unreadable_spaces(connection: AsyncConnection, slugs: Collection[str]) -> set[str]:
+    """Return those spaces whose record, or whose kind, cannot be read: what they should be is not known."""
+    rows = (await connection.execute(select(space).where(space.c.slug.in_(slugs)))).all()
+    known = await kinds(connection)
+    return {each.row for each in broken_among(rows, _record, space.name)} | {
+        row.slug for row in rows if row.kind not in known
+    }
 
 
 async def mandates(

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oshiyakusho_matrix.core.errors import Temporary
-from oshiyakusho_matrix.core.ids import EventId, RoomAlias, RoomId, UserId
+from oshiyakusho_matrix.core.ids import EventId, RoomAlias, RoomId, UserId, server_of
 from oshiyakusho_matrix.homeserver.accounts import Accounts
 from oshiyakusho_matrix.homeserver.creation import creation_body
-from oshiyakusho_matrix.homeserver.errors import Answer
+from oshiyakusho_matrix.homeserver.errors import Answer, away
 from oshiyakusho_matrix.homeserver.interface import Content, Forbidden, NewRoom, StateEvent
 from oshiyakusho_matrix.homeserver.wire import CLIENT_V3, Wire
 
@@ -40,6 +40,11 @@ class MatrixHomeserver:
         self.bot = bot
         self._wire = Wire(url, bot, as_token, concurrency=concurrency, timeout=timeout)
         self._accounts = Accounts(self._wire, device_id)
+
+    @property
+    def failures(self) -> Mapping[tuple[str, str], int]:
+        """See ``Watched.failures``."""
+        return self._wire.failures
 
     async def close(self) -> None:
         """Close the connections; nothing may be asked afterwards."""
@@ -74,6 +79,28 @@ class MatrixHomeserver:
         answer = await self._ask("state_content", "get", "rooms", room_id, "state", event_type, *_key(state_key))
         return None if answer.absent else answer.accept()
 
+    # -- RoomLister
+
+    async def joined_rooms(self) -> Sequence[RoomId]:
+        """See ``RoomLister.joined_rooms``."""
+        rooms = (await self._ask("joined_rooms", "get", "joined_rooms")).accept().get("joined_rooms")
+        if not isinstance(rooms, list):
+            raise Temporary("joined_rooms: the homeserver answered 200 without rooms")
+        return [RoomId(str(room)) for room in rooms]
+
+    # -- AccountReader
+
+    async def has_account(self, user_id: UserId) -> bool:
+        """See ``AccountReader.has_account``.
+
+        Asks for the name alone: Synapse answers 404 M_NOT_FOUND for a whole profile that is empty, but 200 for a name
+        that an account has not set; with another errcode it says 404 for the whole profile of nobody.
+        """
+        answer = await self._ask("has_account", "get", "profile", user_id, "displayname")
+        if not answer.absent:
+            answer.accept()
+        return not answer.absent
+
     # -- RoomWriter
 
     async def create_room(self, room: NewRoom) -> RoomId:
@@ -93,10 +120,15 @@ class MatrixHomeserver:
             answer.accept()
 
     async def invite(self, room_id: RoomId, user_id: UserId) -> None:
-        """See ``RoomWriter.invite``. A 403 is looked into: it is also the answer for someone who is inside."""
+        """See ``RoomWriter.invite``. A 403 is looked into: it is also the answer for someone who is inside.
+
+        The server of somebody from elsewhere is asked to sign the invite.
+        """
         answer = await self._ask("invite", "post", "rooms", room_id, "invite", body={"user_id": user_id})
         if answer.status == 403 and answer.errcode and await self._membership(room_id, user_id) in _INSIDE:
             return
+        if answer.other_is_away and server_of(user_id) != server_of(self.bot):
+            raise away(server_of(user_id))
         answer.accept()
 
     async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> None:

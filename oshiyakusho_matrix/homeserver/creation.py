@@ -3,13 +3,15 @@
 Used by ``client``. Which preset, and how the power levels travel, was measured on Synapse 1.163 (see the comments).
 """
 
-from typing import Any
+from typing import Any, Final
 
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.homeserver.interface import NewRoom, StateEvent
 
 #: The power of a creator where it has to be listed.
 CREATOR_POWER = 100
+#: What rooms are made of unless something else is said: the specification's default since v1.16.
+DEFAULT_VERSION: Final = "12"
 #: Versions whose creator has unlimited power and may not stand in ``users`` are all but these.
 #: https://spec.matrix.org/v1.16/rooms/v12/
 _CREATOR_IS_LISTED = frozenset(str(version) for version in range(1, 12))

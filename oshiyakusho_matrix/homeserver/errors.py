@@ -15,9 +15,11 @@ from typing import Any, Never
 
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
-from oshiyakusho_matrix.core.text import visible
+from oshiyakusho_matrix.core.text import say, visible
 from oshiyakusho_matrix.homeserver.interface import AliasTaken, Forbidden
 
+#: What a homeserver answers when another one, which it has to ask, does not answer it (Synapse: 502 M_UNKNOWN).
+_OTHER_IS_AWAY = (502, 504)
 _USER_ID = re.compile(r"@[^\s@:'\"]+:[^\s'\",)]+")
 _LONGEST_WAIT = timedelta(days=1)
 _BAD_TOKEN = ("M_UNKNOWN_TOKEN", "M_MISSING_TOKEN")
@@ -79,12 +81,22 @@ class Answer:
             raise AliasTaken(reason)
         raise Permanent(reason)
 
+    @property
+    def other_is_away(self) -> bool:
+        """Whether the homeserver itself, and no proxy before it, says that another one did not answer."""
+        return self.status in _OTHER_IS_AWAY and bool(self.errcode)
+
     def text(self, key: str) -> str:
         """Return a string that a success must carry; ``Temporary`` if it does not."""
         value = self.accept().get(key)
         if not isinstance(value, str):
             raise Temporary(f"{self.call}: the homeserver answered {self.status} without {key}")
         return value
+
+
+def away(server: str) -> Temporary:
+    """Return what it means that another homeserver does not answer ours."""
+    return Temporary(say("the server {server} cannot be reached at present", server=server))
 
 
 def read_answer(call: str, status: int, headers: Mapping[str, str], body: bytes, *, secret: str = "") -> Answer:

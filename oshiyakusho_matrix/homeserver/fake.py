@@ -14,6 +14,7 @@ from typing import Any
 
 from oshiyakusho_matrix.core.errors import CityHallError
 from oshiyakusho_matrix.core.ids import EventId, RoomAlias, RoomId, UserId, server_of
+from oshiyakusho_matrix.homeserver.errors import away
 from oshiyakusho_matrix.homeserver.fake_room import Event, FakeRoom
 from oshiyakusho_matrix.homeserver.fake_users import FakeUsers
 from oshiyakusho_matrix.homeserver.fake_world import FakeWorld
@@ -44,12 +45,12 @@ class FakeHomeserver(FakeUsers):
     ) -> None:
         self.bot = bot
         self.calls: Counter[str] = Counter()
+        self.failures: Counter[tuple[str, str]] = Counter()
         self.deliver = deliver
         self.watch = watch
         server = re.escape(server_of(bot))
         super().__init__(FakeWorld(bot, re.compile(rf"{re.escape(bot)}|@{ghosts}:{server}")))
         self._failures: dict[tuple[str, bool], deque[Exception]] = {}
-        self._sent: dict[tuple[RoomId, str], tuple[UserId, EventId]] = {}
         self._delivering = asyncio.Lock()
 
     # -- for tests
@@ -95,6 +96,20 @@ class FakeHomeserver(FakeUsers):
             content = self.world.inside(room_id, self.bot, "state_content").content(event_type, state_key)
             return None if content is None else dict(content)
 
+    # -- RoomLister
+
+    async def joined_rooms(self) -> Sequence[RoomId]:
+        """See ``RoomLister.joined_rooms``."""
+        async with self._call("joined_rooms"):
+            return [room_id for room_id, room in self.world.rooms.items() if room.membership(self.bot) == "join"]
+
+    # -- AccountReader
+
+    async def has_account(self, user_id: UserId) -> bool:
+        """See ``AccountReader.has_account``. Everybody has one, but for ``world.nobody``."""
+        async with self._call("has_account"):
+            return user_id not in self.world.nobody
+
     # -- RoomWriter
 
     async def create_room(self, room: NewRoom) -> RoomId:
@@ -120,6 +135,8 @@ class FakeHomeserver(FakeUsers):
         async with self._call("invite"):
             room = self.world.inside(room_id, self.bot, "invite")
             if room.membership(user_id) not in ("join", "invite"):
+                if server_of(user_id) in self.world.away:
+                    raise away(server_of(user_id))
                 self._set_membership(room, self.bot, user_id, "invite")
 
     async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> None:
@@ -148,11 +165,11 @@ class FakeHomeserver(FakeUsers):
         """See ``Messenger.send_event``. ValueError if two senders share an id: Synapse mixes those up."""
         async with self._call("send_event"):
             author = sender or self.bot
-            known = self._sent.get((room_id, transaction_id))
+            known = self.world.sent.get((room_id, transaction_id))
             if known is None:
                 room = self.world.room(room_id, "send_event")
                 known = author, self.world.send(room, author, event_type, content)
-                self._sent[room_id, transaction_id] = known
+                self.world.sent[room_id, transaction_id] = known
             if known[0] != author:
                 raise ValueError("a transaction id was used for two senders")
             return known[1]
@@ -191,9 +208,14 @@ class FakeHomeserver(FakeUsers):
         """Count, give others a turn as the network would, fail where a test wants it, and deliver what came of it."""
         self.calls[name] += 1
         await asyncio.sleep(0)
-        self._fail(name, after=False)
-        yield
-        self._fail(name, after=True)
+        try:
+            self._fail(name, after=False)
+            yield
+            self._fail(name, after=True)
+        except CityHallError as error:
+            # The codes of Synapse where the contract knows them; what tests make up has none.
+            self.failures[name, "403" if isinstance(error, Forbidden) else "other"] += 1
+            raise
         await self.deliver_pending()
 
     def _fail(self, name: str, *, after: bool) -> None:

@@ -40,7 +40,13 @@ class FakeWorld:
         self.rooms: dict[RoomId, FakeRoom] = {}
         self.aliases: dict[RoomAlias, RoomId] = {}
         self.display_names: dict[UserId, str] = {}
+        #: Names under which there is no account. All others have one: tests invent people as they need them.
+        self.nobody: set[UserId] = set()
+        #: Other homeservers that do not answer.
+        self.away: set[str] = set()
         self.outgoing: list[Event] = []
+        #: What was sent under which transaction id, and by whom.
+        self.sent: dict[tuple[RoomId, str], tuple[UserId, EventId]] = {}
         self._bot = bot
         self._ours = ours
         self._count = itertools.count(1)

@@ -70,6 +70,20 @@ class RoomReader(Protocol):
         """Return one piece of state, or None where the room has none such."""
 
 
+class RoomLister(Protocol):
+    """Tells where the bot is; changes nothing."""
+
+    async def joined_rooms(self) -> Sequence[RoomId]:
+        """Return every room that the bot is in, in any order."""
+
+
+class AccountReader(Protocol):
+    """Looks at the accounts of this homeserver; changes nothing."""
+
+    async def has_account(self, user_id: UserId) -> bool:
+        """Tell whether somebody of this homeserver has an account, display name or not. An error: it is not known."""
+
+
 class RoomWriter(Protocol):
     """Changes rooms, as the bot."""
 
@@ -123,6 +137,17 @@ class Operations(Protocol):
         """Have the homeserver call us back; milliseconds taken. Also makes it deliver its backlog at once (MSC2659)."""
 
 
+class Watched(Protocol):
+    """Tells how it goes, for whoever watches."""
+
+    @property
+    def failures(self) -> Mapping[tuple[str, str], int]:
+        """How many calls were refused or got no answer since the start, by call and HTTP status, or by what happened.
+
+        That something is not there is no failure.
+        """
+
+
 class DoctorHomeserver(Protocol):
     """What only ``doctor`` asks. Changes nothing."""
 
@@ -136,5 +161,5 @@ class DoctorHomeserver(Protocol):
         """Tell whether our token is held back, by a burst of harmless reads. False: not as far as could be seen."""
 
 
-class Homeserver(RoomReader, RoomWriter, Messenger, Operations, Protocol):
+class Homeserver(RoomReader, RoomLister, AccountReader, RoomWriter, Messenger, Operations, Watched, Protocol):
     """Everything; only ``app.py`` and test doubles say this much."""

@@ -6,6 +6,7 @@ the work queue's.
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -34,6 +35,8 @@ class Wire:
         self._nio = AsyncClient(url.rstrip("/"), bot, config=config)
         self._token = as_token
         self._turn = asyncio.Semaphore(concurrency)
+        #: How many calls failed, by call and by what happened.
+        self.failures: Counter[tuple[str, str]] = Counter()
 
     async def ask(
         self,
@@ -59,14 +62,24 @@ class Wire:
                 async with response:
                     answer = await response.read()
             except TimeoutError:
+                self.failures[call, "timeout"] += 1
                 raise Temporary(say("the homeserver did not answer in time ({call})", call=call)) from None
             except ClientConnectorError:
+                self.failures[call, "unreachable"] += 1
                 raise Unreachable(say("the homeserver cannot be reached ({call})", call=call)) from None
             except (ClientError, OSError) as error:
+                self.failures[call, "broken off"] += 1
                 # The text of these errors may hold the whole address, with user ids in it: their kind is enough.
                 detail = f"{call}: {type(error).__name__}"
                 raise Temporary(say("no connection to the homeserver ({detail})", detail=detail)) from None
-        return read_answer(call, response.status, response.headers, answer, secret=self._token)
+        try:
+            read = read_answer(call, response.status, response.headers, answer, secret=self._token)
+        except Temporary:
+            self.failures[call, "unreadable"] += 1
+            raise
+        if not (read.ok or read.absent):
+            self.failures[call, str(read.status)] += 1
+        return read
 
     async def close(self) -> None:
         """Close the connections."""

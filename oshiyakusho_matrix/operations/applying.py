@@ -14,6 +14,7 @@ from oshiyakusho_matrix.core.ids import new_reference
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.planner import HallPlan
 from oshiyakusho_matrix.operations.serving import composed
+from oshiyakusho_matrix.reconcile.parked import parked_keys
 from oshiyakusho_matrix.settings import Settings
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
@@ -57,7 +58,7 @@ async def apply_and_wait(settings: Settings, *, timeout: int, progress: Callable
         async with app.working():
             counts = await app.loop.settle_all(timedelta(seconds=timeout), progress, kinds=("room",))
         figures = await app.status.figures()
-        parked = [each for each in figures.parked if each.key.kind == "room"]
         async with app.store.transaction() as tx:
+            parked = [each for each in await parked_keys(tx.connection) if each.key.kind == "room"]
             failed = tuple([say("{what}: {why}", what=await app.describe(tx, p.key), why=p.why) for p in parked])
         return Outcome(figures.rooms_made, counts.busy, failed)

@@ -7,18 +7,29 @@ changed. What cannot be looked at because something before it failed is left out
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
 from oshiyakusho_matrix.core.errors import CityHallError, Misconfigured
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId
-from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.catalogue import load_declaration
-from oshiyakusho_matrix.homeserver.interface import DoctorHomeserver, Operations, RoomReader
+from oshiyakusho_matrix.homeserver.interface import DoctorHomeserver, Forbidden, Operations
 from oshiyakusho_matrix.operations import doctor_homeserver as matrix
 from oshiyakusho_matrix.operations.doctor_limits import InForce, limits_in_force
+from oshiyakusho_matrix.operations.doctor_records import check_parked, check_records
+from oshiyakusho_matrix.operations.doctor_rooms import check_forgotten
 from oshiyakusho_matrix.operations.findings import Examination, Verdict, failed, fine, reason_of, warning
+from oshiyakusho_matrix.reconcile.finding import Eyes
 from oshiyakusho_matrix.settings import Settings
+from oshiyakusho_matrix.settings.reading import at
+from oshiyakusho_matrix.status.parking import Parked
+from oshiyakusho_matrix.status.troubles import Trouble
+
+
+async def _nothing() -> Sequence[Any]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,18 +37,23 @@ class Instruments:
     """What the doctor looks with.
 
     ``database`` opens it, checks that its revision fits the code and returns the revision, None if it is empty
-    (``Misconfigured`` or ``Temporary`` if it does not fit). ``managed_rooms`` lists the rooms that the records know.
+    (``Misconfigured`` or ``Temporary`` if it does not fit). ``managed_rooms`` lists the rooms that the records know,
+    ``office`` is which of them is 事務局室.
     ``routes`` are those of the application service API; only the ping among them is served, and only if the service
-    is not running. ``homeserver_config`` is the path of homeserver.yaml, if the operator gave it.
+    is not running. ``homeserver_config`` is the path of homeserver.yaml, if the operator gave it. ``records`` tells
+    which cannot be read, ``parked`` what was set aside.
     """
 
     operations: Operations
-    reader: RoomReader
+    reader: Eyes
     homeserver: DoctorHomeserver
     database: Callable[[], Awaitable[str | None]]
     managed_rooms: Callable[[], Awaitable[Sequence[tuple[RoomAlias, RoomId]]]]
+    office: Callable[[], Awaitable[RoomId | None]]
     routes: Sequence[web.AbstractRouteDef]
     homeserver_config: Path | None = None
+    records: Callable[[], Awaitable[Sequence[Trouble]]] = _nothing
+    parked: Callable[[], Awaitable[Sequence[Parked]]] = _nothing
 
 
 async def examine(settings: Settings, instruments: Instruments) -> list[Examination]:
@@ -46,6 +62,9 @@ async def examine(settings: Settings, instruments: Instruments) -> list[Examinat
     rooms, wanted = check_rooms(settings)
     database, has_tables = await check_database(instruments.database)
     found += [rooms, database]
+    if has_tables:
+        found += await check_records(instruments.records)
+        found += await check_parked(instruments.parked)
     if instruments.homeserver_config is not None:
         found += check_limits(instruments.homeserver_config)
     reachable = await matrix.check_versions(settings, instruments.operations)
@@ -63,6 +82,8 @@ async def examine(settings: Settings, instruments: Instruments) -> list[Examinat
         found.append(await matrix.check_room_versions(instruments.homeserver, wanted))
     if database.verdict is not Verdict.FAILED:
         found += await _check_power(settings, instruments, has_tables)
+        if has_tables:
+            found += await _check_office(settings, instruments)
     return found
 
 
@@ -90,7 +111,7 @@ def check_rooms(settings: Settings) -> tuple[Examination, frozenset[str]]:
         return failed("rooms", reason_of(error), mend), frozenset()
     kinds = declaration.kinds.values()
     wanted = frozenset(rule.room_version for kind in kinds for rule in (kind.space, *kind.rooms))
-    return fine("rooms", say("The city hall declares {count} spaces.", count=len(declaration.spaces))), wanted
+    return fine("rooms", say("The city hall is declared. Spaces: {count}", count=len(declaration.spaces))), wanted
 
 
 async def check_database(database: Callable[[], Awaitable[str | None]]) -> tuple[Examination, bool]:
@@ -107,10 +128,28 @@ async def check_database(database: Callable[[], Awaitable[str | None]]) -> tuple
 
 def check_limits(homeserver_config: Path) -> list[Examination]:
     """Which rate limits hold for members, and where will they suffer?"""
+    if (why := _why_unreadable(homeserver_config)) is not None:
+        mend = say(
+            "Give --homeserver-config the path of homeserver.yaml, or of a copy of its rc_ part that this account may "
+            "read."
+        )
+        return [failed("limits", why, mend)]
     try:
         return [_limit(limit) for limit in limits_in_force(homeserver_config)]
     except Misconfigured as error:
         return [failed("limits", reason_of(error), say("Give --homeserver-config the path of homeserver.yaml."))]
+
+
+def _why_unreadable(file: Path) -> Text | None:
+    try:
+        file.open("rb").close()
+    except FileNotFoundError:
+        return say("There is no file {file}.", file=at(file))
+    except IsADirectoryError:
+        return say("{file} is a directory.", file=at(file))
+    except OSError:
+        return say("{file} cannot be read by the account that runs this.", file=at(file))
+    return None
 
 
 def _limit(found: InForce) -> Examination:
@@ -146,4 +185,36 @@ async def _check_power(settings: Settings, instruments: Instruments, has_tables:
     if not rooms:
         mend = say("Run `rooms apply`, or start the service.")
         return [warning("power", say("No room has been made yet."), mend)]
-    return await matrix.check_power(instruments.reader, settings.bot, rooms)
+    found = await matrix.check_power(instruments.reader, settings.bot, rooms)
+    return [*found, await check_forgotten(instruments.reader, [room_id for _, room_id in rooms])]
+
+
+async def _check_office(settings: Settings, instruments: Instruments) -> list[Examination]:
+    """Is anybody in 事務局室? Without, nobody commands, and nobody reads who knocks."""
+    try:
+        office = await instruments.office()
+        # Until it is made, and where the bot is not inside, ``power`` says so.
+        state = await instruments.reader.room_state(office) if office is not None else None
+    except Forbidden:
+        return []
+    except CityHallError as error:
+        return [failed("office", reason_of(error), say("Run doctor again."))]
+    if state is None:
+        return []
+    places = {e.state_key: e.content.get("membership") for e in state if e.type == "m.room.member"}
+    inside = [user for user, place in places.items() if place == "join" and user != settings.bot]
+    if inside:
+        return [fine("office", say("People in the secretariat's room: {count}.", count=len(inside)))]
+    invited = sorted(user for user, place in places.items() if place == "invite")
+    if invited:
+        found = say("Nobody is in the secretariat's room yet. Invited: {users}", users=", ".join(invited))
+        mend = say("Let one of them accept the invitation in their Matrix client.")
+    else:
+        found = say(
+            "Nobody is in the secretariat's room, and nobody is invited: knocks and reports are read by nobody."
+        )
+        mend = say(
+            "Restart `serve`: it invites those again whom `secretariat` in the settings names, unless they were "
+            "removed from the secretariat. If they all were, name another account there first."
+        )
+    return [warning("office", found, mend)]

@@ -174,7 +174,7 @@ async def check_room_versions(homeserver: DoctorHomeserver, wanted: frozenset[st
 async def check_power(reader: RoomReader, bot: UserId, rooms: Sequence[tuple[RoomAlias, RoomId]]) -> list[Examination]:
     """May the bot do its work in every managed room? One examination for each where not, else one for all."""
     weak = [found for found in await asyncio.gather(*(_power_in(reader, bot, *room) for room in rooms)) if found]
-    return weak or [fine("power", say("The bot may do its work in all of {count} rooms.", count=len(rooms)))]
+    return weak or [fine("power", say("The bot may do its work in every room. Rooms: {count}", count=len(rooms)))]
 
 
 async def _power_in(reader: RoomReader, bot: UserId, alias: RoomAlias, room_id: RoomId) -> Examination | None:

@@ -15,9 +15,12 @@ from oshiyakusho_matrix.homeserver.examination import MatrixExaminer
 from oshiyakusho_matrix.operations.doctor import Instruments, examine
 from oshiyakusho_matrix.operations.findings import Examination
 from oshiyakusho_matrix.operations.serving import identity_of
-from oshiyakusho_matrix.roster.tables import managed_rooms
+from oshiyakusho_matrix.roster.tables import managed_rooms, room_in_role
 from oshiyakusho_matrix.settings import Settings
+from oshiyakusho_matrix.status.commands import MOST_NAMED
+from oshiyakusho_matrix.status.parking import Parked
 from oshiyakusho_matrix.store.engine import create_engine, require_reachable
+from oshiyakusho_matrix.store.unit_of_work import Transaction
 from oshiyakusho_matrix.store.upgrade import check_revision, current_revision, is_empty
 
 
@@ -49,6 +52,15 @@ async def examine_installation(settings: Settings, homeserver_config: Path | Non
             server = settings.homeserver.server_name
             return [(RoomAlias(f"#{r.alias_localpart}:{server}"), r.room_id) for r in made if r.room_id is not None]
 
+        async def office() -> RoomId | None:
+            async with app.store.reading() as connection:
+                room = await room_in_role(connection, "office")
+            return room.room_id if room else None
+
+        async def parked() -> Sequence[Parked]:
+            async with app.store.reading() as connection:
+                return await app.parking.waiting(Transaction(connection), limit=MOST_NAMED)
+
         return await examine(
             settings,
             Instruments(
@@ -57,8 +69,11 @@ async def examine_installation(settings: Settings, homeserver_config: Path | Non
                 homeserver=looker,
                 database=database,
                 managed_rooms=rooms,
+                office=office,
                 routes=appservice_routes(app.inbox, settings.registration.hs_token),
                 homeserver_config=homeserver_config,
+                records=app.troubles.records,
+                parked=parked,
             ),
         )
 
@@ -70,7 +85,9 @@ def _to_look_at(database_url: str) -> Iterator[str]:
     Opening a file makes it; the doctor changes nothing, and may run as another account than the service.
     """
     url = make_url(database_url)
-    if url.get_backend_name() != "sqlite" or Path(str(url.database)).exists():
+    path = Path(str(url.database))
+    # Beneath a file there will never be one: left to whoever opens it to say.
+    if url.get_backend_name() != "sqlite" or path.exists() or any(parent.is_file() for parent in path.parents):
         yield database_url
         return
     with tempfile.TemporaryDirectory() as empty:

@@ -6,7 +6,7 @@ Written by ``doctor`` and ``doctor_homeserver``, printed by ``cli.py``.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from oshiyakusho_matrix.core.errors import CityHallError, Refused
+from oshiyakusho_matrix.core.errors import CityHallError, Permanent, Refused, Temporary
 from oshiyakusho_matrix.core.text import Text, say
 
 
@@ -45,4 +45,7 @@ def failed(name: str, found: Text, mend: Text) -> Examination:
 
 def reason_of(error: CityHallError) -> Text:
     """Return an error as something found."""
-    return error.text if isinstance(error, Refused) else say("It did not work: {reason}", reason=str(error))
+    if isinstance(error, Refused):
+        return error.text
+    why = error.why if isinstance(error, Temporary | Permanent) else str(error)
+    return say("It did not work: {reason}", reason=why)

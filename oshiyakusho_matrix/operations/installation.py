@@ -7,6 +7,7 @@ anything is written; it is made complete in a hidden directory and put into plac
 import json
 import os
 import secrets
+import shlex
 import shutil
 import tempfile
 import textwrap
@@ -18,7 +19,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from oshiyakusho_matrix.appservice.registration import registration, registration_yaml
-from oshiyakusho_matrix.core.errors import Misconfigured
+from oshiyakusho_matrix.core.errors import Misconfigured, Refused
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.catalogue import shipped_directory
 from oshiyakusho_matrix.settings import values
@@ -52,8 +53,8 @@ class Order:
 def write_installation(order: Order) -> tuple[Text, ...]:
     """Write the installation and return what to do next, a step each.
 
-    ``Misconfigured`` if an option is wrong, a part exists already, or the directory cannot be written: then nothing
-    has been changed.
+    ``Misconfigured`` if an option is wrong or the directory cannot be written, ``Refused`` if a part exists already:
+    then nothing has been changed.
     """
     chosen = _check(order)
     directory = order.directory.absolute()
@@ -103,9 +104,13 @@ def _check(order: Order) -> Mapping[str, Any]:
 def _refuse_existing(directory: Path) -> None:
     existing = [part for part in _PARTS if os.path.lexists(directory / part)]
     if existing:
-        raise Misconfigured(
-            f"{at(directory)}: {' and '.join(existing)} stands there already, and init overwrites nothing; "
-            "choose another --dir or move it away."
+        raise Refused(
+            say(
+                "In {directory} there is already: {existing}. init overwrites nothing: choose another --dir, or move "
+                "away what is there.",
+                directory=at(directory),
+                existing=", ".join(existing),
+            )
         )
 
 
@@ -175,13 +180,15 @@ def _next_steps(directory: Path, chosen: Mapping[str, Any]) -> tuple[Text, ...]:
             rooms=str(directory / "rooms"),
         ),
         say(
-            "Let the homeserver load {file}: name it under app_service_config_files in homeserver.yaml, and let the "
-            "homeserver's account read it.",
+            "Give the homeserver's account a copy of {file} that it alone may read, and name the copy under "
+            "app_service_config_files in homeserver.yaml. With Debian's package: {command}",
             file=registration_file,
+            command=f"sudo install -o matrix-synapse -m 0400 {shlex.quote(registration_file)} "
+            "/etc/matrix-synapse/oshiyakusho-registration.yaml",
         ),
         say(
-            "If the homeserver runs on another machine or in a container, change url in {file} to the address under "
-            "which it reaches {listen}.",
+            "If the homeserver runs on another machine or in a container, change url in {file} (before it is copied) "
+            "to the address under which it reaches {listen}.",
             file=registration_file,
             listen=str(chosen["listen"]),
         ),

@@ -4,6 +4,7 @@ On ``listen`` is what the homeserver and operators need, on ``web_listen`` the p
 """
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,11 +15,15 @@ from aiohttp import web
 from oshiyakusho_matrix.app import CityHallApp, Identity, load_from
 from oshiyakusho_matrix.appservice.routes import appservice_routes
 from oshiyakusho_matrix.core.errors import Misconfigured, Permanent, Temporary
+from oshiyakusho_matrix.divisions.catalogue import load_what_is_sound
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
+from oshiyakusho_matrix.operations.listener import listening
+from oshiyakusho_matrix.operations.lost import refuse_lost
+from oshiyakusho_matrix.operations.metrics import Watch
+from oshiyakusho_matrix.operations.monitoring import Health, Phase, monitoring_routes
 from oshiyakusho_matrix.settings import Settings
-from oshiyakusho_matrix.settings.values import Listen
-from oshiyakusho_matrix.status import status_routes
 from oshiyakusho_matrix.store.engine import create_engine
+from oshiyakusho_matrix.store.exclusive import exclusive
 from oshiyakusho_matrix.store.upgrade import prepare
 from oshiyakusho_matrix.web.pages import public_pages
 
@@ -37,8 +42,11 @@ def identity_of(settings: Settings) -> Identity:
 
 
 @asynccontextmanager
-async def composed(settings: Settings) -> AsyncIterator[CityHallApp]:
-    """Build the house on the real homeserver and database; nothing runs yet. ``Misconfigured`` if one is missing."""
+async def composed(settings: Settings, *, may_be_lost: bool = False) -> AsyncIterator[CityHallApp]:
+    """Build the house on the real homeserver and database; nothing runs yet. ``Misconfigured`` if one is missing.
+
+    ``RecordsLost`` if the homeserver knows a city hall and the database does not, unless that ``may_be_lost``.
+    """
     async with AsyncExitStack() as stack:
         engine = create_engine(settings.database_url)
         stack.push_async_callback(engine.dispose)
@@ -55,9 +63,13 @@ async def composed(settings: Settings) -> AsyncIterator[CityHallApp]:
             homeserver=homeserver,
             engine=engine,
             load=load_from(settings.rooms),
+            load_at_first=lambda: load_what_is_sound(settings.rooms),
             concurrency=settings.concurrency,
+            max_age=settings.command_max_age,
         )
         await _require_homeserver(app, settings)
+        if not may_be_lost:
+            await refuse_lost(app)
         yield app
 
 
@@ -105,35 +117,26 @@ async def serve(settings: Settings, *, on_ready: Callable[[CityHallApp], None] |
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[CityHallApp]:
     """Run everything while the context is open: listeners first, so that what the homeserver holds back can come."""
-    ready = False
     async with AsyncExitStack() as stack:
+        stack.enter_context(exclusive(settings.database_url))
         app = await stack.enter_async_context(composed(settings))
+        health = Health(app.store, app.homeserver)
+        await stack.enter_async_context(health.watching())
         operators = web.Application()
         operators.add_routes(appservice_routes(app.inbox, settings.registration.hs_token))
-        operators.add_routes(status_routes(app.status, lambda: ready))
-        await _listen(stack, operators, settings.listen)
+        operators.add_routes(monitoring_routes(Watch.over(app, health), health))
+        await stack.enter_async_context(listening(operators, settings.listen))
         await stack.enter_async_context(app.working())
         await app.open()
         if settings.web_listen is not None:
             pages = public_pages(settings.public_url or "", hall=await app.hall_address())
-            await _listen(stack, pages, settings.web_listen)
-        ready = True
+            await stack.enter_async_context(listening(pages, settings.web_listen))
+        # What is there now stays to the end; looking through it for garbage would stop everything for 0.1 s.
+        gc.freeze()
+        health.phase = Phase.READY
         logger.info("ready", listen=str(settings.listen), bot=settings.bot)
         await app.announce()
         try:
             yield app
         finally:
-            ready = False
-
-
-async def _listen(stack: AsyncExitStack, application: web.Application, where: Listen) -> None:
-    # The access log would hold whatever strangers put into a path.
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    try:
-        await web.TCPSite(runner, where.host, where.port).start()
-    except OSError as error:
-        raise Misconfigured(
-            f"Cannot listen on {where} ({error.strerror}): choose another address, or end what holds it."
-        ) from error
+            health.phase = Phase.STOPPING

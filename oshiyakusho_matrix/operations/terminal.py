@@ -13,10 +13,11 @@ from typing import TextIO
 import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.tree import Tree
 
 from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.core.trail import current_reference
 from oshiyakusho_matrix.divisions.plan_text import branches
 from oshiyakusho_matrix.divisions.planner import HallPlan
 from oshiyakusho_matrix.operations.applying import Outcome
@@ -55,25 +56,40 @@ def set_up_log(keys: LogKeys, file: TextIO | None = None) -> None:
     )
     common: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _with_reference,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     handler = logging.StreamHandler(file or sys.stderr)
     last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=common, processors=last))
-    logging.basicConfig(level=keys.level.upper(), handlers=[handler], force=True)
-    # It tells on each look at the database that it looks.
-    logging.getLogger("alembic").setLevel(max(logging.WARNING, logging.getLogger().level))
+    level: int = getattr(logging, keys.level.upper())
+    # In detail, libraries tell what they were given: the values of each statement, which are people's names and words.
+    logging.basicConfig(level=max(logging.WARNING, level), handlers=[handler], force=True)
+    logging.getLogger("oshiyakusho_matrix").setLevel(level)
     structlog.configure(
         processors=[*common, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, keys.level.upper())),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(file=file or sys.stderr),
     )
 
 
+def _with_reference(_logger: object, _name: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Put the reference number on each line that has one: who looks for it finds all that came of one event."""
+    if (reference := current_reference()) is not None:
+        line.setdefault("reference", reference)
+    return line
+
+
 @contextmanager
 def progress(*, quiet: bool = False) -> Iterator[OnProgress]:
-    """Show a bar while rooms are being made, from the first call on; give what to call with (done, total)."""
+    """Show how far the making of rooms is, from the first call on; give what to call with (done, total).
+
+    A bar on a terminal; in a log or a pipe a line for each tenth. Both on standard error.
+    """
+    if not sys.stderr.isatty():
+        yield (lambda _done, _total: None) if quiet else _in_lines()
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     bar = Progress(*columns, console=Console(stderr=True), disable=quiet)
     task = bar.add_task(words(say("Rooms")), total=None)
@@ -91,6 +107,20 @@ def progress(*, quiet: bool = False) -> Iterator[OnProgress]:
     finally:
         if begun:
             bar.stop()
+
+
+def _in_lines() -> OnProgress:
+    told = -1
+
+    def show(done: int, total: int) -> None:
+        nonlocal told
+        tenth = 10 * done // total if total else 10
+        # What is still to come may grow, and then less of it is done: nothing is told twice.
+        if tenth > told:
+            told = tenth
+            print(words(say("Rooms: {done} of {total}", done=done, total=total)), file=sys.stderr, flush=True)
+
+    return show
 
 
 def print_plan(plan: HallPlan, *, as_json: bool) -> None:
@@ -125,7 +155,7 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         )
         return
     if outcome.complete:
-        print(words(say("The city hall stands: {count} rooms agree with the files.", count=outcome.rooms)))
+        print(words(say("The city hall stands and is as the files say. Rooms: {count}", count=outcome.rooms)))
         return
     if outcome.left:
         print(words(say("Not everything agrees yet. Left: {left}", left=outcome.left)))
@@ -145,7 +175,7 @@ def print_examinations(found: Sequence[Examination], *, as_json: bool) -> bool:
         ]
         print(json.dumps(rows, ensure_ascii=False, indent=2))
         return failed
-    table = Table(show_header=False, box=None, padding=(0, 1))
+    table = Table("", "", Column(overflow="fold"), show_header=False, box=None, padding=(0, 1))
     marks = {Verdict.OK: "✓", Verdict.WARNING: "!", Verdict.FAILED: "✗"}
     for e in found:
         table.add_row(marks[e.verdict], e.name, words(e.found))

@@ -16,13 +16,14 @@ from sqlalchemy import Row, delete, update
 
 from oshiyakusho_matrix.core.clock import now as clock_now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
-from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId
+from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId, new_reference
 from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.core.trail import following
 from oshiyakusho_matrix.core.worker import Batch, Job, Worker, backoff, frames
 from oshiyakusho_matrix.homeserver.interface import Messenger, Unreachable
 from oshiyakusho_matrix.outbox.tables import SECRETARIAT, lanes, outbox_message
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
-from oshiyakusho_matrix.store.lanes import LOOK_EVERY, TURN_ENDS, RowState
+from oshiyakusho_matrix.store.lanes import LOOK_EVERY, TURN_ENDS, Backlog, RowState
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 logger = structlog.get_logger(__name__)
@@ -81,15 +82,24 @@ class OutboxSender:
         async with self._store.reading() as connection:
             return await lanes.counts(connection)
 
-    async def retry_parked(self, tx: Transaction) -> int:
-        """Send parked messages after all, at somebody's risk that one doubles; return how many."""
+    async def backlog(self) -> Backlog:
+        """Return what is not sent, and since when."""
+        async with self._store.reading() as connection:
+            return await lanes.backlog(connection, outbox_message.c.created_at)
+
+    async def retry_parked(self, tx: Transaction, reference: str | None = None) -> int:
+        """Send parked messages (of one reference) after all, at somebody's risk that one doubles; return how many."""
         retried = await tx.connection.execute(
             update(outbox_message)
-            .where(outbox_message.c.state == RowState.PARKED)
+            .where(lanes.is_parked(reference))
             .values(state=RowState.PENDING, failures=0, first_attempt_at=None, due_at=self._now())
         )
         tx.after_commit(self.wake)
         return retried.rowcount
+
+    async def drop_parked(self, tx: Transaction, reference: str) -> int:
+        """Give the parked messages of a reference up, and forget them; return how many."""
+        return (await tx.connection.execute(delete(outbox_message).where(lanes.is_parked(reference)))).rowcount
 
     async def trim(self, before: datetime) -> int:
         """Forget messages that were sent ``before``; return how many."""
@@ -156,6 +166,10 @@ class OutboxSender:
 
     async def _send(self, row: Row[Any], room_id: RoomId) -> bool:
         """Send one message; False if its room has to wait."""
+        with following(row.reference):
+            return await self._try_to_send(row, room_id)
+
+    async def _try_to_send(self, row: Row[Any], room_id: RoomId) -> bool:
         if row.first_attempt_at is not None and self._now() - row.first_attempt_at > REMEMBERED:
             await self._park(row, "it was tried before and the homeserver may have forgotten that, so it could double")
             return True
@@ -180,6 +194,7 @@ class OutboxSender:
             await self._park(row, type(error).__name__)
             return True
         await self._mark_sent(row, event_id)
+        logger.info("a message was sent", message=row.id, event_id=event_id)
         return True
 
     async def _mark_sent(self, row: Row[Any], event_id: EventId) -> None:
@@ -205,21 +220,22 @@ class OutboxSender:
         logger.info("a message waits", message=row.id, reason=error.reason, until=values["due_at"].isoformat())
 
     async def _park(self, row: Row[Any], reason: str) -> None:
-        logger.warning("a message is parked", message=row.id, reason=reason)
+        reference = row.reference or new_reference()
+        logger.warning("a message is parked", message=row.id, reference=reference, reason=reason)
         async with self._store.transaction() as tx:
             parked = await tx.connection.execute(
                 update(outbox_message)
                 .where(outbox_message.c.id == row.id, outbox_message.c.state == RowState.PENDING)
-                .values(state=RowState.PARKED, attempts=row.attempts + 1, last_error=reason)
+                .values(state=RowState.PARKED, attempts=row.attempts + 1, last_error=reason, reference=reference)
             )
             # A message that 事務局室 refused is not answered with another one to 事務局室.
             if parked.rowcount and row.address != SECRETARIAT:
-                await self._outbox.tell_secretariat(
-                    tx,
-                    say(
-                        "I could not deliver message no. {number} to the room {room} and have put it aside: {reason}",
-                        number=row.id,
-                        room=row.address,
-                        reason=reason,
-                    ),
+                text = say(
+                    "I could not deliver a message to the room {room} and have put it aside: {reason} (reference "
+                    "number: {reference})",
+                    reference=reference,
+                    room=row.address,
+                    reason=reason,
                 )
+                with tx.caused_by("parked message", row.transaction_id, str(row.attempts)):
+                    await self._outbox.tell_secretariat(tx, text)

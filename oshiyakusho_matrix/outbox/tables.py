@@ -9,6 +9,7 @@ from oshiyakusho_matrix.store.metadata import Moment, metadata
 SECRETARIAT = "secretariat"
 
 #: ``first_attempt_at`` is set before the first attempt whose outcome may stay unknown: see ``sender``.
+#: ``reference`` is that of the event which led to it; a parked message has one in any case, by which it is named.
 #: ``attempts`` counts every try that did not end well, ``failures`` only those that waiting does not explain.
 outbox_message = Table(
     "outbox_message",
@@ -28,6 +29,7 @@ outbox_message = Table(
     Column("last_error", Text),
     Column("created_at", Moment, nullable=False),
     Column("sent_at", Moment),
+    Column("reference", String(16)),
     Index(None, "state", "address", "id"),
     sqlite_autoincrement=True,
 )

@@ -2,21 +2,23 @@
 
 Implements ``interface.Outbox`` for everybody else. The language is settled here, so what lies in the outbox is what
 will be sent, whatever becomes of the catalogue meanwhile.
+
+A message's transaction id follows from what caused it (``Transaction.caused_by``): the event that is answered, the
+answer that is owed. After a restore an event may be handled a second time, and then says the same under the same ids.
 """
 
-import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert
-
 from oshiyakusho_matrix.core.clock import now as clock_now
 from oshiyakusho_matrix.core.text import Text
+from oshiyakusho_matrix.core.trail import current_reference
 from oshiyakusho_matrix.outbox.interface import ReplyTo
 from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.outbox.tables import SECRETARIAT, outbox_message
 from oshiyakusho_matrix.store.lanes import RowState
+from oshiyakusho_matrix.store.statements import upsert
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 
@@ -59,17 +61,21 @@ class DatabaseOutbox:
     async def _keep(self, tx: Transaction, address: str, content: Mapping[str, Any]) -> None:
         present = self._now()
         await tx.connection.execute(
-            insert(outbox_message).values(
+            upsert(tx.connection, outbox_message)
+            .values(
                 address=address,
                 event_type="m.room.message",
                 content=content,
-                transaction_id=f"och-{secrets.token_hex(12)}",
+                transaction_id=f"och-{tx.new_name()}",
                 state=RowState.PENDING,
                 attempts=0,
                 failures=0,
                 due_at=present,
                 created_at=present,
+                reference=current_reference(),
             )
+            # What is here under this id has been said.
+            .on_conflict_do_nothing(index_elements=["transaction_id"])
         )
         if self._wake is not None:
             tx.after_commit(self._wake)

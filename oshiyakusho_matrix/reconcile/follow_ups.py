@@ -9,18 +9,22 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, update
 
 from oshiyakusho_matrix.core.clock import now as clock_now
-from oshiyakusho_matrix.core.ids import new_reference
 from oshiyakusho_matrix.core.text import Text, Value, from_json, say, to_json
+from oshiyakusho_matrix.core.trail import current_reference, following
 from oshiyakusho_matrix.outbox.interface import Outbox, ReplyTo
 from oshiyakusho_matrix.reconcile.interface import Priority, Settled, WorkKey
 from oshiyakusho_matrix.reconcile.leases import Lease
 from oshiyakusho_matrix.reconcile.queue import WorkQueue
-from oshiyakusho_matrix.reconcile.reports import because
+from oshiyakusho_matrix.reconcile.reports import because, numbered
 from oshiyakusho_matrix.reconcile.tables import follow_up, follow_up_key, work
+from oshiyakusho_matrix.store.rows import broken_among, readable
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+
+logger = structlog.get_logger(__name__)
 
 KIND = "follow_up"
 #: An answer that takes longer than this is announced.
@@ -40,9 +44,15 @@ class DatabaseFollowUps:
         if not keys:
             await self._outbox.reply(tx, to, done)
             return
-        number = new_reference()
+        number = tx.new_name()
         await tx.connection.execute(
-            insert(follow_up).values(id=number, reply_to=asdict(to), done=to_json(done), created_at=self._clock())
+            insert(follow_up).values(
+                id=number,
+                reply_to=asdict(to),
+                done=to_json(done),
+                created_at=self._clock(),
+                reference=current_reference(),
+            )
         )
         positions = {key: position for position, key in reversed(list(enumerate(keys)))}
         for key in sorted(positions):  # in one order for all, so that two promises never wait for each other's rows
@@ -58,6 +68,12 @@ class DatabaseFollowUps:
             )
         await self._queue.ask(tx, WorkKey(KIND, number), due=self._clock() + PATIENCE, priority=Priority.ASKED)
 
+    async def overtake(self, tx: Transaction, key: WorkKey, instead: Text) -> None:
+        """Have answers that still wait for ``key`` say ``instead`` of what they would: it is not so any more."""
+        here = follow_up_key.c
+        waiting = select(here.follow_up_id).where(here.kind == key.kind, here.name == key.name)
+        await tx.connection.execute(update(follow_up).where(follow_up.c.id.in_(waiting)).values(done=to_json(instead)))
+
     async def settled(self, tx: Transaction, lease: Lease, said: Sequence[Text]) -> None:
         """Note the outcome of a key; answer where it was the last one."""
         for owed in await self._waiting_for(tx, lease):
@@ -70,8 +86,12 @@ class DatabaseFollowUps:
         for owed in await self._waiting_for(tx, lease):
             if owed.told_trouble:
                 continue
-            text = say("It has not worked yet and is tried again by itself; the outcome follows here.", because(why))
-            await self._outbox.reply(tx, _reply_to(owed), text)
+            text = say(
+                "It has not worked yet and is tried again by itself; the outcome follows here.",
+                because(why),
+                *numbered(owed.reference),
+            )
+            await self._reply(tx, owed, text, "trouble")
             await self._note(tx, owed.id, told_trouble=True)
 
     async def failed(self, tx: Transaction, lease: Lease, what: Text, why: Value) -> None:
@@ -80,9 +100,10 @@ class DatabaseFollowUps:
             text = say(
                 "This could not be done: {what}. The secretariat has been told.",
                 because(why),
+                *numbered(owed.reference),
                 what=what,
             )
-            await self._outbox.reply(tx, _reply_to(owed), text)
+            await self._reply(tx, owed, text, "failed", str(lease.key))
             await tx.connection.execute(delete(follow_up_key).where(_names(owed.id, lease.key)))
             await self._note(tx, owed.id, failed=True)
             await self._answer_if_complete(tx, owed, failed=True)
@@ -94,7 +115,12 @@ class DatabaseFollowUps:
             here.kind == lease.key.kind, here.name == lease.key.name, here.asked <= lease.asked, ~here.settled
         )
         locked = select(follow_up).where(follow_up.c.id.in_(waiting)).order_by(follow_up.c.id).with_for_update()
-        return (await tx.connection.execute(locked)).all()
+        rows = (await tx.connection.execute(locked)).all()
+        for broken in broken_among(rows, _read, follow_up.name):
+            # Nobody can be answered; but the key must settle all the same.
+            logger.error("an answer that was owed cannot be read", follow_up=broken.row, cause=broken.why)
+            await tx.connection.execute(delete(follow_up).where(follow_up.c.id == broken.row))
+        return list(readable(rows, _read))
 
     async def _answer_if_complete(self, tx: Transaction, owed: Row[Any], *, failed: bool = False) -> None:
         mine = follow_up_key.c.follow_up_id == owed.id
@@ -102,14 +128,14 @@ class DatabaseFollowUps:
         if not all(key.settled for key in keys) or await self._waits_again(tx, owed.id):
             return
         said: list[Text] = []
-        for text in (from_json(raw) for key in keys for raw in key.said):
+        for text in (text for said_of in readable(keys, _said) for text in said_of):
             if text not in said:
                 said.append(text)
         if not (failed or owed.failed):
             done = from_json(owed.done)
-            await self._outbox.reply(tx, _reply_to(owed), Text(done.msgid, done.values, (*done.parts, *said)))
+            await self._reply(tx, owed, Text(done.msgid, done.values, (*done.parts, *said)), "done")
         elif keys:
-            await self._outbox.reply(tx, _reply_to(owed), say("The rest has been done.", *said))
+            await self._reply(tx, owed, say("The rest has been done.", *said), "done")
         await tx.connection.execute(delete(follow_up_key).where(mine))
         await tx.connection.execute(delete(follow_up).where(follow_up.c.id == owed.id))
         await self._queue.drop(tx, WorkKey(KIND, owed.id))
@@ -138,8 +164,24 @@ class DatabaseFollowUps:
             )
         return bool(again)
 
+    async def _reply(self, tx: Transaction, owed: Row[Any], text: Text, *what: str) -> None:
+        # Two people may wait for one key: each is answered under their own reference.
+        with tx.caused_by("follow-up", owed.id, *what), following(owed.reference):
+            await self._outbox.reply(tx, _reply_to(owed), text)
+
     async def _note(self, tx: Transaction, number: str, **values: bool) -> None:
         await tx.connection.execute(update(follow_up).where(follow_up.c.id == number).values(**values))
+
+
+def _read(owed: Row[Any]) -> Row[Any]:
+    """Return the row, if all of it can be read."""
+    _reply_to(owed)
+    from_json(owed.done)
+    return owed
+
+
+def _said(key: Row[Any]) -> list[Text]:
+    return [from_json(raw) for raw in key.said]
 
 
 def _reply_to(owed: Row[Any]) -> ReplyTo:
@@ -169,6 +211,7 @@ class FollowUpController:
             ).one_or_none()
             if owed is not None:
                 text = say("I have taken this on and am working on it; the outcome follows here.")
-                await self._outbox.reply(tx, _reply_to(owed), text)
+                with tx.caused_by("follow-up", owed.id, "waiting"), following(owed.reference):
+                    await self._outbox.reply(tx, _reply_to(owed), text)
                 await tx.connection.execute(update(follow_up).where(follow_up.c.id == name).values(told_waiting=True))
         return Settled()

@@ -75,3 +75,6 @@ class FollowUps(Protocol):
 
         If that takes longer than a few seconds, or fails, the asker is told so meanwhile.
         """
+
+    async def overtake(self, tx: Transaction, key: WorkKey, instead: Text) -> None:
+        """Have answers that still wait for ``key`` say ``instead`` of what they would: it is not so any more."""

@@ -17,7 +17,8 @@ class Lease:
     """The right to work on ``key`` for a while.
 
     ``asked`` is the latest request that the run answers. ``told``: 事務局室 has been told that the key fails.
-    ``told_parked``: the reason for which it was parked before, as 事務局室 was told.
+    ``told_parked``: the reason for which it was parked before, as 事務局室 was told. ``reference`` is that of the event
+    which asked for it last. ``due_at`` is since when it was due.
     """
 
     key: WorkKey
@@ -27,15 +28,18 @@ class Lease:
     crashes: int
     told: bool
     told_parked: str | None = None
+    reference: str | None = None
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ParkedWork:
-    """A key that is not tried again until somebody asks for it."""
+    """A key that is not tried again until somebody asks for it. Keys that one event asked for share a reference."""
 
     key: WorkKey
     why: Value
     since: datetime
+    reference: str
 
 
 @dataclass(frozen=True, slots=True)

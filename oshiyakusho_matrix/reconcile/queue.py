@@ -6,16 +6,18 @@ Times are those of the clock given here, so processes that share a database need
 """
 
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, case, delete, func, null, or_, select, tuple_, update
 
 from oshiyakusho_matrix.core.clock import now as clock_now
-from oshiyakusho_matrix.core.text import Text, Value, from_json, plain, to_json
+from oshiyakusho_matrix.core.ids import new_reference
+from oshiyakusho_matrix.core.text import Text, Value, plain, to_json
+from oshiyakusho_matrix.core.trail import current_reference
 from oshiyakusho_matrix.reconcile.interface import Priority, Settled, WorkKey
-from oshiyakusho_matrix.reconcile.leases import Counts, Lease, LeaseLost, ParkedWork
+from oshiyakusho_matrix.reconcile.leases import Counts, Lease, LeaseLost
 from oshiyakusho_matrix.reconcile.tables import work
 from oshiyakusho_matrix.store.statements import upsert
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
@@ -48,6 +50,7 @@ class WorkQueue:
             return
         present = self._clock()
         fresh = {"due_at": due or present, "asked": 1, "attempts": 0, "crashes": 0, "created_at": present}
+        fresh["reference"] = current_reference()
         rows = [{"kind": key.kind, "name": key.name, "priority": int(priority)} | fresh for key in sorted(keys)]
         row = upsert(tx.connection, work)
         new, old, parked, held = row.excluded, work.c, work.c.parked_at.is_not(None), work.c.lease.is_not(None)
@@ -71,6 +74,7 @@ class WorkQueue:
                     "attempts": case((parked, 0), else_=old.attempts),
                     "crashes": case((parked, 0), else_=old.crashes),
                     "parked_at": null(),
+                    "reference": func.coalesce(new.reference, old.reference),
                 },
             ),
             rows,
@@ -121,6 +125,7 @@ class WorkQueue:
             last_error=None,
             told_at=None,
             told_parked=None,
+            reference=row.reference if row.asked_due is not None else None,
         )
 
     async def retry(
@@ -139,16 +144,26 @@ class WorkQueue:
             told_at=present if told else row.told_at,
         )
 
-    async def park(self, tx: Transaction, lease: Lease, why: Value) -> bool:
-        """Note that trying again is useless; False (and due once more) if it was asked for since the run began."""
+    async def park(self, tx: Transaction, lease: Lease, why: Value) -> str | None:
+        """Note that trying again is useless, and return the reference by which people name the key.
+
+        None (and due once more) if it was asked for since the run began.
+        """
         row = await self._lock(tx, lease)
         if row.asked_due is not None:
             await self._give_back(tx, lease, due_at=row.asked_due, last_error=_kept(why), attempts=0, crashes=0)
-            return False
+            return None
+        reference: str = row.reference or new_reference()
         await self._give_back(
-            tx, lease, parked_at=self._clock(), last_error=_kept(why), told_at=None, told_parked=plain(why)
+            tx,
+            lease,
+            parked_at=self._clock(),
+            last_error=_kept(why),
+            told_at=None,
+            told_parked=plain(why),
+            reference=reference,
         )
-        return True
+        return reference
 
     async def release(self, tx: Transaction, leases: Iterable[Lease]) -> None:
         """Give keys back untouched: they are due at once."""
@@ -158,20 +173,6 @@ class WorkQueue:
     async def drop(self, tx: Transaction, key: WorkKey) -> None:
         """Forget a key that nobody is working on: what it was to look at is gone."""
         await tx.connection.execute(delete(work).where(_is(key), work.c.lease.is_(None)))
-
-    async def retry_parked(self, tx: Transaction) -> list[WorkKey]:
-        """Have every parked key tried again; return them."""
-        parked = select(work.c.kind, work.c.name).where(work.c.parked_at.is_not(None))
-        keys = [WorkKey(row.kind, row.name) for row in await tx.connection.execute(parked)]
-        await self.ask(tx, *keys, priority=Priority.ASKED)
-        return keys
-
-    async def parked(self) -> list[ParkedWork]:
-        """Return the parked keys, the latest last."""
-        query = select(work).where(work.c.parked_at.is_not(None)).order_by(work.c.parked_at, work.c.kind, work.c.name)
-        async with self._store.reading() as connection:
-            rows = await connection.execute(query)
-            return [ParkedWork(WorkKey(r.kind, r.name), _read(r.last_error), r.parked_at) for r in rows]
 
     async def next_due(self, *, kinds: Collection[str], busy: Collection[WorkKey] = ()) -> datetime | None:
         """Return when the next key falls due, or its lease runs out; it may be in the past."""
@@ -219,15 +220,13 @@ def _lease(row: Row[Any], token: str) -> Lease:
         row.crashes,
         told=row.told_at is not None,
         told_parked=row.told_parked,
+        reference=row.reference,
+        due_at=row.due_at,
     )
 
 
 def _kept(why: Value) -> Any:
     return to_json(why) if isinstance(why, Text) else why
-
-
-def _read(kept: Any) -> Value:
-    return from_json(kept) if isinstance(kept, Mapping) else str(kept)
 
 
 def _is(key: WorkKey) -> ColumnElement[bool]:

@@ -42,6 +42,11 @@ def because(why: Value) -> Text:
     return say("Reason: {why}", why=why)
 
 
+def numbered(reference: str | None) -> tuple[Text, ...]:
+    """Give the reference number by which the operators find what happened, if there is one."""
+    return (say("Reference number: {reference}", reference=reference),) if reference else ()
+
+
 class Reports:
     """Writes to 事務局室 about keys."""
 
@@ -61,6 +66,7 @@ class Reports:
         text = say(
             "Something has not worked for a while and is tried again by itself: {what}.",
             because(why),
+            *numbered(lease.reference),
             what=await self.describe(tx, lease.key),
         )
         others = failing - (lease.attempts > 0)
@@ -75,7 +81,7 @@ class Reports:
                 tx, say("It works again: {what}.", what=await self.describe(tx, lease.key))
             )
 
-    async def parked(self, tx: Transaction, key: WorkKey, why: Value) -> None:
+    async def parked(self, tx: Transaction, key: WorkKey, why: Value, reference: str) -> None:
         """Say that a key, just parked, is not tried again, what that affects and what to do."""
         await one_at_a_time(tx.connection, 2)
         since = self._clock() - PARKED_WITHIN
@@ -84,6 +90,7 @@ class Reports:
             text = say(
                 "This could not be done, and I have stopped trying: {what}.",
                 because(why),
+                *numbered(reference),
                 say("When the cause is mended, `!retry` tries again."),
                 what=await self.describe(tx, key),
             )

@@ -241,17 +241,19 @@ def _additions(desired: DesiredRoom, observed: Present, bot: UserId) -> Iterator
     wanted = {event.type for event in desired.all_state()} | {"m.space.child", "m.room.member", "m.room.create"}
     free = {kind for kind, power in desired.power_levels.get("events", {}).items() if power < CREATOR_POWER}
     for event in observed.state:
-        if event.type in wanted | free or event.sender == bot or not event.content:
+        if event.type in wanted | free or not event.content:
             continue
         if event.type == "m.room.encryption":
-            yield Conflict(
-                say(
-                    "Somebody turned on encryption in {alias}. That cannot be undone in Matrix, and I cannot read what "
-                    "is written there any more: the room has to be replaced.",
-                    alias=desired.alias,
+            # Whoever acts with the bot's token is an administrator, too. Where nobody writes, it does no harm.
+            if not desired.archived:
+                yield Conflict(
+                    say(
+                        "Somebody turned on encryption in {alias}. That cannot be undone in Matrix, and I cannot read "
+                        "what is written there any more: the room has to be replaced.",
+                        alias=desired.alias,
+                    )
                 )
-            )
-        else:
+        elif event.sender != bot:
             nothing = NOTHING.get(event.type, {})
             yield PutState(observed.room_id, StateEvent(event.type, event.state_key, nothing), _undone(event, bot))
 

@@ -75,6 +75,16 @@ class RoomKeeper:
         except Temporary as error:
             return Unknown(error.why)
 
+    async def come_back(self, out: PutOut) -> Observed:
+        """Go into a room that the bot was put out of, if somebody has let it in again; else it stays put out."""
+        try:
+            await self._rooms.join(out.room_id)
+            return Present(out.room_id, tuple(await self._rooms.room_state(out.room_id)))
+        except Forbidden:
+            return out
+        except Temporary as error:
+            return Unknown(error.why)
+
     async def _recognise(self, desired: DesiredRoom, room_id: RoomId, *, recorded: bool) -> Observed:
         """Tell a room of ours, found by its alias, from somebody else's, and from one that was never finished."""
         try:

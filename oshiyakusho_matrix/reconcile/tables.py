@@ -9,6 +9,7 @@ from oshiyakusho_matrix.store.metadata import Moment, metadata
 #: ``attempts`` counts failed runs since the last good one, ``crashes`` those among them that were bugs.
 #: ``told_at`` is when 事務局室 was told that it fails, ``told_parked`` for what reason it was told that it is parked:
 #: the daily look tries it again, and says it again only if the reason is another. Reasons are a str or a Text as JSON.
+#: ``reference`` is that of the event which asked for it last; a parked key has one in any case, by which it is named.
 work = Table(
     "work",
     metadata,
@@ -26,11 +27,13 @@ work = Table(
     Column("told_at", Moment),
     Column("told_parked", Text),
     Column("parked_at", Moment),
+    Column("reference", String(16)),
     Column("created_at", Moment, nullable=False),
     Index(None, "due_at"),
 )
 
-#: An answer that is owed. The flags say what the asker has read meanwhile, so that nothing is said twice.
+#: An answer that is owed, for the event ``reference``. The flags say what the asker has read meanwhile, so that nothing
+#: is said twice.
 follow_up = Table(
     "follow_up",
     metadata,
@@ -40,6 +43,7 @@ follow_up = Table(
     Column("told_waiting", Boolean, nullable=False, server_default=false()),
     Column("told_trouble", Boolean, nullable=False, server_default=false()),
     Column("failed", Boolean, nullable=False, server_default=false()),
+    Column("reference", String(16)),
     Column("created_at", Moment, nullable=False),
 )
 

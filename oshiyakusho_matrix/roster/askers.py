@@ -45,6 +45,13 @@ class RosterPlaces:
         async with self._store.reading() as connection:
             return await connection.scalar(query) == "open"
 
+    async def is_confidential(self, room_id: RoomId, asker: UserId) -> bool:
+        """Tell whether this is 事務局室, or the open direct chat of the asker."""
+        query = select(direct_chat.c.user_id).where(direct_chat.c.room_id == room_id, direct_chat.c.state == "open")
+        async with self._store.reading() as connection:
+            office = await room_in_role(connection, "office")
+            return (office is not None and office.room_id == room_id) or await connection.scalar(query) == asker
+
     async def listens(self, room_id: RoomId) -> bool:
         """Tell whether the room is managed, or an open direct chat."""
         async with self._store.reading() as connection:

@@ -1,5 +1,7 @@
 """``!member``: who may come in. For the secretariat."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel
@@ -10,9 +12,15 @@ from oshiyakusho_matrix.core.clock import JST
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.homeserver.interface import AccountReader
+from oshiyakusho_matrix.roster.accounts import refuse_nobody
 from oshiyakusho_matrix.roster.domain import HallState, Member
 from oshiyakusho_matrix.roster.service import Roster, member_key
 from oshiyakusho_matrix.roster.tables import find_member
+from oshiyakusho_matrix.store.unit_of_work import Transaction
+
+#: Says in a language which offices somebody holds; each capability knows its own.
+Offices = Callable[[Transaction, UserId, str], Awaitable[Sequence[Text]]]
 
 _USER = Positional(
     ja="会員", about=say("The Matrix account, as @user:server or as a mention."), example="@hanako:example.jp"
@@ -39,8 +47,13 @@ class Person(BaseModel):
     user: Annotated[UserId, _USER]
 
 
-def member_commands(roster: Roster) -> tuple[Command[Any], ...]:
-    """Return the commands about members."""
+def member_commands(
+    roster: Roster, *, accounts: AccountReader, server_name: str, offices: Offices
+) -> tuple[Command[Any], ...]:
+    """Return the commands about members; ``server_name`` is our own homeserver's."""
+
+    async def look_for_account(arguments: Admit) -> None:
+        await refuse_nobody(accounts, arguments.user, server_name)
 
     async def admit(call: Call[Admit]) -> Answer:
         user = call.arguments.user
@@ -77,7 +90,8 @@ def member_commands(roster: Roster) -> tuple[Command[Any], ...]:
         member = await find_member(call.tx.connection, user)
         if member is None:
             return Answer(say("{user} was never admitted.", user=user), target=user)
-        return Answer(describe(member), target=user)
+        held = await offices(call.tx, user, call.asker.language)
+        return Answer(replace(describe(member), parts=tuple(held)), target=user)
 
     return (
         Command(
@@ -87,6 +101,7 @@ def member_commands(roster: Roster) -> tuple[Command[Any], ...]:
             arguments=Admit,
             run=admit,
             audited=True,
+            look=look_for_account,
         ),
         Command(
             names=("member secretariat", "会員 事務局"),

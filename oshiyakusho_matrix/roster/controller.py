@@ -3,7 +3,7 @@
 import asyncio
 from typing import Protocol
 
-from oshiyakusho_matrix.core.errors import CityHallError
+from oshiyakusho_matrix.core.errors import CityHallError, Permanent
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.homeserver.interface import Content, RoomReader
@@ -11,7 +11,7 @@ from oshiyakusho_matrix.reconcile.interface import Settled
 from oshiyakusho_matrix.reconcile.rooms import OUTSIDE, worst
 from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, decide_invite
 from oshiyakusho_matrix.roster.service import Roster
-from oshiyakusho_matrix.roster.tables import find_member, managed_rooms
+from oshiyakusho_matrix.roster.tables import find_member, managed_rooms, unreadable_among
 from oshiyakusho_matrix.store.unit_of_work import Store
 
 #: A room of the register that exists, with its id.
@@ -43,7 +43,11 @@ class MemberController:
         user_id = UserId(name)
         async with self._store.reading() as connection:
             member = await find_member(connection, user_id)
+            unknown = member is None and bool(await unreadable_among(connection, [user_id]))
             rooms = [(r, r.room_id) for r in await managed_rooms(connection) if r.gated and r.room_id is not None]
+        if unknown:
+            # Not known is not absent: they stay where they are until somebody has said what they are.
+            raise Permanent(say("The record of this person cannot be read. `!member admit` writes it anew."))
         if member is not None and member.current:
             return Settled(said=await self._let_in(member, rooms))
         said = await self._take_out(user_id, rooms)

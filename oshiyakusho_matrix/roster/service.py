@@ -9,11 +9,19 @@ from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import GHOST_PREFIX, RoomId, UserId, server_of
 from oshiyakusho_matrix.core.text import say
-from oshiyakusho_matrix.reconcile.interface import Priority, Work, WorkKey
+from oshiyakusho_matrix.reconcile.interface import FollowUps, Priority, Work, WorkKey
 from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, Standing
 from oshiyakusho_matrix.roster.events import Announcer, MemberAdmitted, MemberRemoved, SecretariatChanged
-from oshiyakusho_matrix.roster.tables import current_among, find_member, managed_room, managed_rooms, member, members
-from oshiyakusho_matrix.store.statements import one_at_a_time
+from oshiyakusho_matrix.roster.tables import (
+    current_among,
+    find_member,
+    managed_room,
+    managed_rooms,
+    member,
+    members,
+    unreadable_among,
+)
+from oshiyakusho_matrix.store.statements import one_at_a_time, upsert
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 
@@ -30,8 +38,9 @@ def room_key(alias_localpart: str) -> WorkKey:
 class Roster:
     """Who is a member. The registration desk and the secretariat's commands come through here."""
 
-    def __init__(self, *, work: Work, announcer: Announcer, bot: UserId) -> None:
+    def __init__(self, *, work: Work, follow_ups: FollowUps, announcer: Announcer, bot: UserId) -> None:
         self._work = work
+        self._follow_ups = follow_ups
         self._announcer = announcer
         self._bot = bot
 
@@ -54,9 +63,13 @@ class Roster:
             changed_at=now(),
             changed_by=by,
         )
-        await self._save(tx, before, after)
+        await self._save(tx, after)
         await self._announcer.announce(tx, MemberAdmitted(user_id, after.secretariat))
         await self._work.ask(tx, member_key(user_id), priority=Priority.GATE)
+        if before is not None and not before.current:
+            # Whoever had them removed is still owed an answer if that has not worked yet.
+            text = say("{user} was admitted again meanwhile, by {by}.", user=user_id, by=by)
+            await self._follow_ups.overtake(tx, member_key(user_id), text)
         return after
 
     async def remove(self, tx: Transaction, user_id: UserId, *, by: UserId) -> None:
@@ -74,9 +87,11 @@ class Roster:
             changed_at=now(),
             changed_by=by,
         )
-        await self._save(tx, before, after)
+        await self._save(tx, after)
         await self._announcer.announce(tx, MemberRemoved(user_id, before.secretariat))
         await self._work.ask(tx, member_key(user_id), priority=Priority.GATE)
+        text = say("{user} was removed meanwhile, by {by}.", user=user_id, by=by)
+        await self._follow_ups.overtake(tx, member_key(user_id), text)
 
     async def _find(self, tx: Transaction, user_id: UserId) -> Member | None:
         """Return somebody's record as it stays until this transaction ends: it is written anew from what is read."""
@@ -113,7 +128,7 @@ class Roster:
         await self._change_secretariat(tx, before, after)
 
     async def _change_secretariat(self, tx: Transaction, before: Member, after: Member) -> None:
-        await self._save(tx, before, after)
+        await self._save(tx, after)
         await self._announcer.announce(tx, SecretariatChanged(after.user_id))
         await self._work.ask(tx, member_key(after.user_id), priority=Priority.GATE)
 
@@ -131,6 +146,8 @@ class Roster:
         """
         for user_id in secretariat:
             known = await find_member(tx.connection, user_id)
+            if known is None and await unreadable_among(tx.connection, [user_id]):
+                continue  # whether they were removed is not known
             if known is None or (known.secretariat and known.office is HallState.LEFT):
                 await self.admit(tx, user_id, by=self._bot, secretariat=True)
 
@@ -168,7 +185,7 @@ class Roster:
             update(member).where(member.c.user_id == seen.user_id, *unchanged).values(hall=hall, office=office)
         )
 
-    async def _save(self, tx: Transaction, before: Member | None, after: Member) -> None:
+    async def _save(self, tx: Transaction, after: Member) -> None:
         values = {
             "user_id": after.user_id,
             "standing": after.standing,
@@ -178,10 +195,9 @@ class Roster:
             "changed_at": after.changed_at,
             "changed_by": after.changed_by,
         }
-        if before is None:
-            await tx.connection.execute(insert(member).values(values))
-        else:
-            await tx.connection.execute(update(member).where(member.c.user_id == after.user_id).values(values))
+        # Written over what is there: a record that cannot be read is mended by admitting the person again.
+        written = upsert(tx.connection, member).values(values)
+        await tx.connection.execute(written.on_conflict_do_update(index_elements=[member.c.user_id], set_=values))
 
 
 async def register_rooms(tx: Transaction, rooms: Sequence[ManagedRoom]) -> None:
@@ -208,4 +224,13 @@ async def note_room(tx: Transaction, alias_localpart: str, room_id: RoomId) -> N
     """Keep the id of a room that was made or found."""
     await tx.connection.execute(
         update(managed_room).where(managed_room.c.alias_localpart == alias_localpart).values(room_id=room_id)
+    )
+
+
+async def note_outsiders(tx: Transaction, alias_localpart: str, count: int) -> None:
+    """Keep how many people are in a room who do not belong there and are still to be put out."""
+    await tx.connection.execute(
+        update(managed_room)
+        .where(managed_room.c.alias_localpart == alias_localpart, managed_room.c.outsiders != count)
+        .values(outsiders=count)
     )

@@ -4,12 +4,13 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Index, Row, String, Table, and_, or_, select
+from sqlalchemy import Boolean, Column, Index, Integer, Row, String, Table, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, Standing
 from oshiyakusho_matrix.store.metadata import Moment, metadata
+from oshiyakusho_matrix.store.rows import Broken, broken_among, readable
 
 member = Table(
     "member",
@@ -32,6 +33,8 @@ managed_room = Table(
     Column("audience", String(16), nullable=False),
     Column("role", String(16), nullable=False),
     Column("room_id", String(255), nullable=True, unique=True),
+    # How many people were last found inside who do not belong there, and are not out yet.
+    Column("outsiders", Integer, nullable=False, server_default="0"),
     Index("ix_managed_room_owner", "owner"),
 )
 
@@ -49,7 +52,13 @@ drift = Table(
 )
 
 
+#: What a room of the register can be.
+AUDIENCES, ROLES = ("members", "secretariat", "anyone"), ("", "hall", "office")
+
+
 def _member(row: Row[Any]) -> Member:
+    if not _is_user_id(row.user_id):
+        raise ValueError("not a Matrix user id")
     return Member(
         user_id=UserId(row.user_id),
         standing=Standing(row.standing),
@@ -61,16 +70,27 @@ def _member(row: Row[Any]) -> Member:
     )
 
 
+def _is_user_id(text: str) -> bool:
+    return text.startswith("@") and ":" in text[1:] and " " not in text
+
+
 def _managed_room(row: Row[Any]) -> ManagedRoom:
     return ManagedRoom(
         row.alias_localpart, row.owner, row.key, row.audience, row.role, RoomId(row.room_id) if row.room_id else None
     )
 
 
+def _check_room(row: Row[Any]) -> None:
+    """Raise ``ValueError`` for what no room can be. Such a room is kept closed all the same: see ``ManagedRoom``."""
+    for value, known in ((row.audience, AUDIENCES), (row.role, ROLES)):
+        if value not in known:
+            raise ValueError(f"{value!r} is none of {', '.join(filter(None, known))}")
+
+
 async def find_member(connection: AsyncConnection, user_id: str) -> Member | None:
-    """Return somebody's record, if there is one."""
-    row = (await connection.execute(select(member).where(member.c.user_id == user_id))).one_or_none()
-    return _member(row) if row else None
+    """Return somebody's record, if there is one that can be read."""
+    rows = await connection.execute(select(member).where(member.c.user_id == user_id))
+    return next(readable(rows, _member), None)
 
 
 async def members(connection: AsyncConnection, *, secretariat: bool | None = None) -> Sequence[Member]:
@@ -78,7 +98,33 @@ async def members(connection: AsyncConnection, *, secretariat: bool | None = Non
     query = select(member).where(member.c.standing == Standing.ADMITTED).order_by(member.c.user_id)
     if secretariat is not None:
         query = query.where(member.c.secretariat == secretariat)
-    return [_member(row) for row in await connection.execute(query)]
+    return list(readable(await connection.execute(query), _member))
+
+
+async def unreadable_among(connection: AsyncConnection, users: Iterable[str]) -> set[UserId]:
+    """Return those of ``users`` whose record is there and cannot be read: whether they are members is not known."""
+    rows = (await connection.execute(select(member).where(member.c.user_id.in_(list(users))))).all()
+    return {UserId(each.row) for each in broken_among(rows, _member, member.name)}
+
+
+async def broken_records(connection: AsyncConnection) -> list[Broken]:
+    """Return the rows of members and rooms that cannot be read. The database looks through them, not we."""
+    people = select(member).where(
+        or_(
+            member.c.standing.not_in(list(Standing)),
+            member.c.hall.not_in(list(HallState)),
+            member.c.office.not_in(list(HallState)),
+            member.c.user_id.not_like("@%:%"),
+            member.c.user_id.like("% %"),
+        )
+    )
+    rooms = select(managed_room).where(
+        or_(managed_room.c.audience.not_in(AUDIENCES), managed_room.c.role.not_in(ROLES))
+    )
+    return [
+        *broken_among(await connection.execute(people), _member, member.name),
+        *broken_among(await connection.execute(rooms), _check_room, managed_room.name),
+    ]
 
 
 async def current_among(connection: AsyncConnection, users: Iterable[str]) -> dict[UserId, Member]:
@@ -89,7 +135,7 @@ async def current_among(connection: AsyncConnection, users: Iterable[str]) -> di
         query = select(member).where(
             member.c.user_id.in_(wanted[start : start + 10_000]), member.c.standing == Standing.ADMITTED
         )
-        found |= {UserId(row.user_id): _member(row) for row in await connection.execute(query)}
+        found |= {each.user_id: each for each in readable(await connection.execute(query), _member)}
     return found
 
 
@@ -123,6 +169,12 @@ async def find_managed_room(
     )
     row = (await connection.execute(select(managed_room).where(column == value))).one_or_none()
     return _managed_room(row) if row else None
+
+
+async def rooms_by_id(connection: AsyncConnection, room_ids: Collection[str]) -> Sequence[ManagedRoom]:
+    """Return those rooms of the register."""
+    query = select(managed_room).where(managed_room.c.room_id.in_(room_ids))
+    return [_managed_room(row) for row in await connection.execute(query)]
 
 
 async def room_in_role(connection: AsyncConnection, role: str) -> ManagedRoom | None:

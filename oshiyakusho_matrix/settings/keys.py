@@ -137,6 +137,15 @@ class Keys(BaseSettings):
         examples=["市役所"],
     )
     log: LogKeys = LogKeys()
+    command_max_age: int = Field(
+        default=60,
+        ge=1,
+        le=7 * 24 * 60,
+        description="In minutes: a command that was said longer ago, because the service or the homeserver was away, "
+        "is answered as too old and not done (default 60: after that nobody expects it any more, and somebody may have "
+        "done it by other means).",
+        examples=["60"],
+    )
     concurrency: int = Field(
         default=8,
         ge=1,

@@ -8,6 +8,7 @@ Every mistake is one ``Misconfigured`` sentence that says where, which key, what
 
 import os
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
@@ -56,6 +57,7 @@ class Settings:
     display_name: str = "市役所"
     log: LogKeys = LogKeys()
     concurrency: int = 8
+    command_max_age: timedelta = timedelta(hours=1)
     open_files: tuple[Path, ...] = ()
 
     @property
@@ -94,6 +96,8 @@ def _resolve(config: Path, keys: Keys, written: Written) -> Settings:
         hs_token=_secret(base, "hs_token", keys.hs_token, keys.hs_token_file),
     )
     data = base / keys.data
+    if os.path.exists(data) and not os.path.isdir(data):
+        raise ValueError(f"data is set to {at(data)}, which is a file, so name a directory or move the file away")
     database_url = _secret(base, "database_url", keys.database_url, keys.database_url_file)
     secretariat = values.accounts_of(keys.homeserver.server_name, keys.secretariat)
     values.check_pages(keys.listen, keys.web_listen, keys.public_url)
@@ -112,6 +116,7 @@ def _resolve(config: Path, keys: Keys, written: Written) -> Settings:
         display_name=keys.display_name,
         log=keys.log,
         concurrency=keys.concurrency,
+        command_max_age=timedelta(minutes=keys.command_max_age),
         open_files=tuple(file for file in secrets_in if open_to_others(file)),
     )
 

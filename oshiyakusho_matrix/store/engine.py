@@ -5,11 +5,13 @@ transaction that will write says so when it begins (``BEGIN IMMEDIATE``), becaus
 half-way is refused with SQLITE_BUSY however long it would wait (https://sqlite.org/lang_transaction.html).
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, event, make_url
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -30,6 +32,9 @@ DRIVERS: Final = {
     "postgresql+psycopg": "postgresql+psycopg",
 }
 
+#: What stands for JSON that cannot be read; where an object or a list is expected, it is neither.
+UNREADABLE: Final = "(unreadable)"
+
 _EXPECTED: Final = "sqlite+aiosqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
 _PRAGMAS: Final = (
     "PRAGMA busy_timeout = 10000",  # first, so that the next one waits as well; milliseconds
@@ -49,6 +54,7 @@ def create_engine(url: str) -> AsyncEngine:
     parsed = _parse(url)
     # Values stay out of error messages: they are other people's words and names.
     common: dict[str, Any] = {"hide_parameters": True, "pool_size": 10, "max_overflow": 10, "pool_timeout": 30}
+    common["json_deserializer"] = _read_json
     if parsed.get_backend_name() == "sqlite":
         _make_private(parsed)
         engine = create_async_engine(parsed, **common)
@@ -57,6 +63,18 @@ def create_engine(url: str) -> AsyncEngine:
         return engine
     # A database that was restarted has closed our connections: pre_ping finds out before a statement is lost.
     return create_async_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10}, **common)
+
+
+def create_sync_engine(url: URL) -> Engine:
+    """Return an engine that writes, for one thread, on the database of an engine that ``create_engine`` made."""
+    if url.get_backend_name() != "sqlite":
+        return sqlalchemy.create_engine(
+            url, hide_parameters=True, pool_size=1, pool_pre_ping=True, connect_args={"connect_timeout": 10}
+        )
+    engine = sqlalchemy.create_engine(url.set(drivername="sqlite"), hide_parameters=True, pool_size=1)
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine.execution_options(**{WRITING: True})
 
 
 async def require_reachable(engine: AsyncEngine) -> None:
@@ -68,6 +86,14 @@ async def require_reachable(engine: AsyncEngine) -> None:
         where = engine.url.render_as_string(hide_password=True)
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()
         raise Misconfigured(f"database_url: {where} cannot be opened ({cause[0] if cause else 'no reason'}).") from None
+
+
+def _read_json(text: str) -> Any:
+    """Read a JSON column. Damaged text becomes ``UNREADABLE``, or no row beside it could be read either."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return UNREADABLE
 
 
 def _parse(url: str) -> URL:

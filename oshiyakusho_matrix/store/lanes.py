@@ -15,7 +15,20 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import CTE, Column, PrimaryKeyConstraint, Row, String, Table, delete, func, or_, select
+from sqlalchemy import (
+    CTE,
+    Column,
+    ColumnElement,
+    PrimaryKeyConstraint,
+    Row,
+    String,
+    Table,
+    and_,
+    delete,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.store.metadata import Moment, metadata
@@ -60,6 +73,16 @@ class Taken:
 
     lanes: Sequence[str]
     next_due: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many rows wait, are held, are parked, and since when the oldest waits (None if none does)."""
+
+    pending: int = 0
+    held: int = 0
+    parked: int = 0
+    oldest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +156,27 @@ class Lanes:
         )
         found = {row[0]: row[1] for row in await connection.execute(query)}
         return {state.value: found.get(state, 0) for state in waiting}
+
+    async def backlog(self, connection: AsyncConnection, since: Column[Any]) -> Backlog:
+        """Count what is not done; ``since`` is the column that says when a row came."""
+        state = self.table.c.state
+        waiting = (RowState.PENDING, RowState.HELD, RowState.PARKED)
+        query = select(state, func.count(), func.min(since, type_=since.type)).where(state.in_(waiting)).group_by(state)
+        found = {row[0]: (row[1], row[2]) for row in await connection.execute(query)}
+        pending, held, parked = (found.get(each, (0, None)) for each in waiting)
+        return Backlog(pending[0], held[0], parked[0], oldest=pending[1])
+
+    async def parked(
+        self, connection: AsyncConnection, *, reference: str | None = None, limit: int | None = None
+    ) -> Sequence[Row[Any]]:
+        """Return parked rows (of one reference), in order."""
+        query = select(self.table).where(self.is_parked(reference)).order_by(self.order).limit(limit)
+        return (await connection.execute(query)).all()
+
+    def is_parked(self, reference: str | None = None) -> ColumnElement[bool]:
+        """Return the condition that a row is parked (and of one reference)."""
+        parked = self.table.c.state == RowState.PARKED
+        return parked if reference is None else and_(parked, self.table.c.reference == reference)
 
     async def _look(
         self, connection: AsyncConnection, holder: str, busy: frozenset[Hashable], limit: int, present: datetime

@@ -1,17 +1,18 @@
 """Brings the tables of an installation to what this version of the code needs, and says so when they are not.
 
-Called by ``operations`` at the start (``prepare``) and for ``doctor``, and by ``db upgrade``. Alembic does the work,
-run from here: users need no alembic.ini.
+Called by ``operations`` at the start (``prepare``), for ``doctor`` and for ``restore`` (``build``), and by ``db
+upgrade``. Alembic does the work, run from here: users need no alembic.ini.
 """
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, MetaData, inspect, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from oshiyakusho_matrix.core.errors import Misconfigured
@@ -20,6 +21,9 @@ from oshiyakusho_matrix.store.errors import retyped
 from oshiyakusho_matrix.store.statements import one_at_a_time
 
 _SCRIPTS: Final = "oshiyakusho_matrix.store:migrations"
+
+#: Writes within a transaction that somebody else opened.
+Fill = Callable[[AsyncConnection], Awaitable[None]]
 
 
 async def prepare(engine: AsyncEngine) -> None:
@@ -40,7 +44,7 @@ async def check_revision(engine: AsyncEngine) -> None:
         return
     if found is None and not await is_empty(engine):
         raise Misconfigured("The database holds tables of something else; name an empty one in database_url.")
-    if found is not None and not _is_known(found):
+    if found is not None and not is_known(found):
         raise Misconfigured(
             f"The database is newer than this program (revision {found}, known up to {wanted}): "
             "install the newer version again."
@@ -57,8 +61,42 @@ async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
     Two processes may do so at once; the second finds nothing to do. Raises ``Misconfigured`` on a database that this
     code does not know (then nothing has been changed).
     """
-    if revision == "head" and (found := await current_revision(engine)) is not None and not _is_known(found):
+    if revision == "head" and (found := await current_revision(engine)) is not None and not is_known(found):
         await check_revision(engine)
+    async with _migrating(engine) as connection:
+        await connection.run_sync(_run, revision)
+
+
+async def build(engine: AsyncEngine, revision: str, *, fill: Fill, finish: Fill) -> None:
+    """Set up a database as of ``revision``, have ``fill`` put rows in, bring it up to date, and ``finish`` it.
+
+    All in one transaction: killed half-way, the database is as before. ``Misconfigured`` unless it is empty: without
+    tables, or with tables that nobody has written to.
+    """
+    async with _migrating(engine) as connection:
+        await _clear_empty(connection)
+        await connection.run_sync(_run, revision)
+        await fill(connection)
+        await connection.run_sync(_run, "head")
+        await finish(connection)
+
+
+async def _clear_empty(connection: AsyncConnection) -> None:
+    """Drop tables without rows, as a start that was refused leaves them behind."""
+    found = MetaData()
+    await connection.run_sync(found.reflect)
+    for table in found.tables.values():
+        if table.name != "alembic_version" and (await connection.execute(select(table).limit(1))).first() is not None:
+            raise Misconfigured(
+                "The database is not empty: this is done in an empty one only. Move away what is there, or name "
+                "another one in database_url."
+            )
+    await connection.run_sync(found.drop_all)
+
+
+@asynccontextmanager
+async def _migrating(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Open the one transaction in which tables are made or changed; one process at a time."""
     async with AsyncExitStack() as stack:
         stack.enter_context(retyped())
         writing = engine.execution_options(**{WRITING: True})
@@ -66,7 +104,7 @@ async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
         await _hold_foreign_keys(connection, stack)
         async with connection.begin():
             await one_at_a_time(connection, 1)
-            await connection.run_sync(_run, revision)
+            yield connection
             if engine.dialect.name == "sqlite":
                 broken = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).all()
                 if broken:
@@ -87,7 +125,8 @@ def head_revision() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
-def _is_known(revision: str) -> bool:
+def is_known(revision: str) -> bool:
+    """Tell whether this version of the code knows a revision."""
     return any(script.revision == revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
 
 

@@ -9,22 +9,25 @@ from typing import Any
 from oshiyakusho_matrix.appservice.border import read_transaction
 from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
+from oshiyakusho_matrix.appservice.letters import Letters
+from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import Text
 from oshiyakusho_matrix.outbox.interface import ReplyTo
-from oshiyakusho_matrix.store.unit_of_work import Transaction
+from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 BOT = UserId("@shiyakusho:example.jp")
 
 
 class RememberingOutbox:
-    """Keeps what the secretariat was told."""
+    """Keeps what the secretariat was told, and who was answered what."""
 
     def __init__(self) -> None:
         self.told: list[Text] = []
+        self.answered: list[tuple[str, Text]] = []
 
     async def reply(self, tx: Transaction, to: ReplyTo, text: Text, *, extra: Mapping[str, Any] | None = None) -> None:
-        raise AssertionError("the inbox answers nobody")
+        self.answered.append((to.event_id, text))
 
     async def post(self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja") -> None:
         raise AssertionError("the inbox says nothing in rooms")
@@ -73,6 +76,13 @@ def message(event_id: str, *, room: str = "!a", body: str = "hello", **more: Any
 async def deliver(inbox: Inbox, txn_id: str, events: Sequence[Mapping[str, Any]]) -> None:
     """Hand a transaction to the inbox as the route does."""
     await inbox.receive(txn_id, read_transaction(json.dumps({"events": events}).encode()))
+
+
+async def sort_letters(store: Store) -> None:
+    """Make events of all that was delivered, without handling any."""
+    letters = Letters(store, bot=BOT, sieve=None, now=now)
+    while await letters.sort():
+        pass
 
 
 @asynccontextmanager

@@ -220,6 +220,7 @@ async def test_what_keeps_failing_is_parked_with_its_reason_and_the_room_goes_on
     row = await row_of(store, "$bad")
     assert (row.state, row.last_error, row.failures) == ("parked", reason, MOST_FAILURES)
     assert [text.values["reference"] for text in outbox.told] == [row.reference]
+    assert [(event, text.values["reference"]) for event, text in outbox.answered] == [("$bad", row.reference)]
     assert await inbox.counts() == {"pending": 0, "parked": 1}
 
     setattr(book, where, lambda _event: None)

@@ -18,9 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.appservice.routes import appservice_routes
-from oshiyakusho_matrix.appservice.tables import inbox_event
+from oshiyakusho_matrix.appservice.tables import inbox_event, inbox_letter
 from oshiyakusho_matrix.store.unit_of_work import Store
-from tests.appservice.fakes import BOT, Book, RememberingOutbox, message
+from tests.appservice.fakes import BOT, Book, RememberingOutbox, handling, message, sort_letters
 
 TOKEN = "the-homeservers-token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -43,6 +43,8 @@ async def client(inbox: Inbox) -> AsyncIterator[Client]:
 
 
 async def stored(store: Store) -> int:
+    """Return how many events are kept."""
+    await sort_letters(store)
     async with store.reading() as connection:
         return (await connection.execute(select(func.count()).select_from(inbox_event))).scalar_one()
 
@@ -126,6 +128,8 @@ async def test_one_bad_event_never_blocks_the_transaction(client: Client, store:
     events: list[Any] = [3, {"event_id": "$bad"}, message("$ok", body="\x00"), message("$typed", content="no")]
     response = await client.put(TRANSACTION, json={"events": events}, headers=BEARER)
     assert response.status == 200
+    async with handling(inbox):
+        await asyncio.wait_for(inbox.idle(), 10)
     assert await stored(store) == 1
     assert inbox.misfits == 3
 
@@ -157,11 +161,11 @@ async def test_without_a_database_the_homeserver_is_asked_to_repeat(
     client: Client, store: Store, engine: AsyncEngine
 ) -> None:
     async with engine.begin() as connection:
-        await connection.run_sync(inbox_event.drop)
+        await connection.run_sync(inbox_letter.drop)
     broken = await client.put(TRANSACTION, json={"events": [message("$a")]}, headers=BEARER)
     assert broken.status >= 500
     async with engine.begin() as connection:
-        await connection.run_sync(inbox_event.create)
+        await connection.run_sync(inbox_letter.create)
     mended = await client.put(TRANSACTION, json={"events": [message("$a")]}, headers=BEARER)
     assert mended.status == 200
     assert await stored(store) == 1

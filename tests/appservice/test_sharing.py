@@ -16,7 +16,7 @@ from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.store.lanes import LEASE, lane_lease
 from oshiyakusho_matrix.store.schema import create_all
 from oshiyakusho_matrix.store.unit_of_work import Store
-from tests.appservice.fakes import BOT, Book, RememberingOutbox, deliver, handling, message
+from tests.appservice.fakes import BOT, Book, RememberingOutbox, deliver, handling, message, sort_letters
 from tests.conftest import import_all_tables
 from tests.support.postgres import Postgres
 
@@ -83,6 +83,7 @@ async def test_what_a_dead_process_held_is_taken_over_when_its_lease_has_run_out
     book = Book()
     inbox = inbox_of(two_stores[1], book)
     await deliver(inbox, "1", [message("$held", room="!held"), message("$free", room="!free")])
+    await sort_letters(two_stores[1])
     # The other process took the room, and was killed.
     taken = await lanes.take(two_stores[0], "dead", busy=frozenset(["!free"]), limit=1, present=now())
     assert taken.lanes == ["!held"]
@@ -129,6 +130,7 @@ async def test_half_of_the_hands_take_what_came_last_so_a_backlog_starves_nobody
     inbox = inbox_of(store, Book())
     await deliver(inbox, "1", [message(f"$old{n}", room=f"!old{n}") for n in range(50)])
     await deliver(inbox, "2", [message("$new", room="!new")])
+    await sort_letters(store)
     taken = await lanes.take(store, "me", busy=frozenset(), limit=4, present=now())
     assert len(taken.lanes) == 4
     assert taken.lanes[:2] == ["!old0", "!old1"]

@@ -7,7 +7,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from oshiyakusho_matrix.appservice.interface import InboundEvent
-from oshiyakusho_matrix.commands.audit import AUDIT
+from oshiyakusho_matrix.commands.audit import audit_command
 from oshiyakusho_matrix.commands.confirmation import CONTENT_KEY, Confirmations, PreviewEcho
 from oshiyakusho_matrix.commands.dispatch import Dispatch
 from oshiyakusho_matrix.commands.help import registry_with_help
@@ -17,7 +17,17 @@ from oshiyakusho_matrix.commands.runner import Runner
 from oshiyakusho_matrix.commands.tables import audit
 from oshiyakusho_matrix.store.engine import WRITING
 from oshiyakusho_matrix.store.unit_of_work import Store
-from tests.commands.fakes import BOT, Clock, FakeAskers, FakeFollowUps, FakeOutbox, FakePlaces, Reply, event
+from tests.commands.fakes import (
+    BOT,
+    Clock,
+    FakeAskers,
+    FakeFollowUps,
+    FakeOutbox,
+    FakePlaces,
+    Reply,
+    event,
+    hall_address,
+)
 from tests.commands.sample import COMMANDS, board
 
 
@@ -69,7 +79,7 @@ async def counter(store: Store, engine: AsyncEngine) -> Counter:
     async with engine.execution_options(**{WRITING: True}).begin() as connection:
         await connection.run_sync(board.metadata.create_all)
     outbox, follow_ups, askers, clock = FakeOutbox(), FakeFollowUps(), FakeAskers(), Clock()
-    registry = registry_with_help((LANGUAGE, *COMMANDS, AUDIT))
+    registry = registry_with_help((LANGUAGE, *COMMANDS, audit_command(lambda: registry, clock=clock)))
     runner = Runner(outbox=outbox, follow_ups=follow_ups, clock=clock)
     return Counter(
         store=store,
@@ -86,6 +96,7 @@ async def counter(store: Store, engine: AsyncEngine) -> Counter:
             outbox=outbox,
             runner=runner,
             confirmations=Confirmations(outbox=outbox, runner=runner, clock=clock),
+            hall_address=hall_address,
             clock=clock,
         ),
         echo=PreviewEcho(bot=BOT),

@@ -18,6 +18,7 @@ BOT = UserId("@shiyakusho:hub.example")
 HANAKO = UserId("@hanako:hub.example")
 TARO = UserId("@taro:hub.example")
 ROOM = RoomId("!room")
+LOBBY = RoomId("!lobby")
 CHAT = RoomId("!chat")
 ELSEWHERE = RoomId("!elsewhere")
 
@@ -56,6 +57,9 @@ class FakeFollowUps:
     async def promise(self, tx: Transaction, *, to: ReplyTo, keys: Sequence[WorkKey], done: Text) -> None:
         self.promises.append((to, tuple(keys), done))
 
+    async def overtake(self, tx: Transaction, key: WorkKey, instead: Text) -> None:
+        raise AssertionError("it is services that know what is overtaken")
+
 
 @dataclass
 class FakeAskers:
@@ -71,13 +75,21 @@ class FakeAskers:
 
 
 class FakePlaces:
-    """A managed room and a direct chat."""
+    """事務局室, a managed room that others read, and a direct chat of Hanako's."""
 
     async def is_direct(self, room_id: RoomId) -> bool:
         return room_id == CHAT
 
     async def listens(self, room_id: RoomId) -> bool:
-        return room_id in (ROOM, CHAT)
+        return room_id in (ROOM, LOBBY, CHAT)
+
+    async def is_confidential(self, room_id: RoomId, asker: UserId) -> bool:
+        return room_id == ROOM or (room_id == CHAT and asker == HANAKO)
+
+
+async def hall_address() -> str:
+    """Return where people knock."""
+    return "#cityhall:hub.example"
 
 
 @dataclass

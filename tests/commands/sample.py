@@ -52,6 +52,12 @@ class Remove(BaseModel):
     reason: Annotated[str, Rest(ja="理由", about=say("Why."), private=True)] = ""
 
 
+class Page(BaseModel):
+    """A person."""
+
+    user: Annotated[UserId, Positional(ja="利用者", about=say("Who."))]
+
+
 class Invite(BaseModel):
     """Several people."""
 
@@ -108,6 +114,20 @@ async def _invite(call: Call[Invite]) -> Answer:
     return Answer(say("Done."))
 
 
+looked_for: list[UserId] = []
+
+
+async def _look_for(arguments: Page) -> None:
+    looked_for.append(arguments.user)
+    if arguments.user.startswith("@nobody"):
+        raise Refused(say("There is nobody of that name."))
+
+
+async def _page(call: Call[Page]) -> Answer:
+    await pin(call, f"paged {call.arguments.user}")
+    return Answer(say("Done."))
+
+
 async def _say(call: Call[Say]) -> Answer:
     await pin(call, f"said {call.arguments.text}")
     return Answer(say("Done."))
@@ -126,7 +146,10 @@ REMOVE: Command[Remove] = Command(
     ("member remove", "会員 除名"), say("Removes."), Role.SECRETARIAT, Remove, _remove, _preview_removal, audited=True
 )
 INVITE: Command[Invite] = Command(("member invite", "会員 招待"), say("Invites."), Role.SECRETARIAT, Invite, _invite)
+PAGE: Command[Page] = Command(
+    ("member page", "会員 呼出"), say("Pages."), Role.SECRETARIAT, Page, _page, audited=True, look=_look_for
+)
 SAY: Command[Say] = Command(("say", "発言"), say("Says."), Role.ANYONE, Say, _say)
 BREAK: Command[Nothing] = Command(("break", "故障"), say("Breaks."), Role.ANYONE, Nothing, _break)
 
-COMMANDS: tuple[Command[Any], ...] = (LIST, MAKE, REMOVE, INVITE, SAY, BREAK)
+COMMANDS: tuple[Command[Any], ...] = (LIST, MAKE, REMOVE, INVITE, PAGE, SAY, BREAK)

@@ -1,13 +1,17 @@
 """The audit: each privileged run, in order, for ever; and read out in words."""
 
+import re
+
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from oshiyakusho_matrix.commands.audit import PATIENCE
+from oshiyakusho_matrix.commands.tables import audit
 from oshiyakusho_matrix.core.errors import CityHallError
 from oshiyakusho_matrix.core.ids import UserId
 from tests.commands.conftest import Counter
-from tests.commands.fakes import TARO, flat, message, reaction
+from tests.commands.fakes import HANAKO, TARO, flat, message, reaction
 
 STRANGER = UserId("@stranger:town.example")
 
@@ -79,13 +83,58 @@ async def test_the_secretariat_reads_the_last_entries_in_japanese_time(counter: 
         await counter.hear(message(f"!課 新設 zaisei{number} --名称 財政課", number=number))
     reply = await counter.answer(message("!監査 ２", number=4))
     assert [flat(part) for part in reply.text.parts] == [
-        "- 2026-04-01 12:00 @hanako:hub.example: `!division create zaisei3 name=財政課` (done, reference REF00003)",
-        "- 2026-04-01 12:00 @hanako:hub.example: `!division create zaisei2 name=財政課` (done, reference REF00002)",
+        "- 2026-04-01 12:00 @hanako:hub.example: `!課 新設 zaisei3 名称=財政課` (done, reference REF00003)",
+        "- 2026-04-01 12:00 @hanako:hub.example: `!課 新設 zaisei2 名称=財政課` (done, reference REF00002)",
     ]
     assert flat((await counter.answer(message("!audit", sender=TARO, number=5))).text).startswith(
         "Only the secretariat"
     )
     assert [row.command for row in await counter.audited()][-2:] == ["audit", "audit"]
+
+
+async def test_what_was_done_is_read_out_in_the_words_of_who_asks(counter: Counter) -> None:
+    await counter.hear(message("!課 新設 zaisei --名称 財政課 --静かに --課長 @taro:hub.example", number=1))
+    japanese = flat((await counter.answer(message("!監査", number=2))).text)
+    assert "`!課 新設 zaisei 名称=財政課 課長=@taro:hub.example 静かに`" in japanese
+    counter.askers.languages[HANAKO] = "en"
+    english = flat((await counter.answer(message("!audit", number=3))).text)
+    assert "`!division create zaisei name=財政課 head=@taro:hub.example quiet`" in english
+
+
+async def test_what_no_command_is_called_any_more_is_read_out_as_it_was_kept(counter: Counter) -> None:
+    async with counter.store.transaction() as tx:
+        await tx.connection.execute(
+            insert(audit).values(
+                at=counter.clock(), actor=HANAKO, command="division merge", target="zaisei",
+                arguments={"into": "zei"}, outcome="done", reference="REF00000",
+            )
+        )  # fmt: skip
+    assert "`!division merge zaisei into=zei`" in flat((await counter.answer(message("!監査"))).text)
+
+
+async def test_a_preview_is_read_out_with_what_became_of_it(counter: Counter) -> None:
+    async def became(number: int) -> str:
+        reply = await counter.answer(message("!監査 50", number=number))
+        (line,) = (flat(part) for part in reply.text.parts if "asked" in flat(part) or "REF00001" in flat(part))
+        return str(re.findall(r"\((.*), reference", line)[0])
+
+    await counter.preview(message("!会員 除名 @taro:hub.example", number=1), echo_as="$event10")
+    assert await became(2) == "asked for confirmation"
+    counter.clock.time += PATIENCE
+    assert await became(3) == "lapsed"
+    assert not [row for row in await counter.audited() if row.outcome not in ("asked", "done")]
+
+
+@pytest.mark.parametrize(
+    ("sign", "words"), [("✅", ["done after confirmation", "confirmed"]), ("❌", ["called off"] * 2)]
+)
+async def test_a_preview_that_was_answered_waits_no_more(counter: Counter, sign: str, words: list[str]) -> None:
+    await counter.preview(message("!会員 除名 @taro:hub.example 秘密の理由", number=1), echo_as="$event10")
+    await counter.hear(reaction(sign, "$event10", number=11))
+    counter.clock.time += PATIENCE
+    reply = await counter.answer(message("!監査", number=12))
+    assert [re.findall(r"\((.*), reference", flat(part))[0] for part in reply.text.parts] == words
+    assert "秘密" not in repr(await counter.audited())
 
 
 async def test_an_empty_audit_says_so(counter: Counter) -> None:

@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from oshiyakusho_matrix.core.errors import Temporary
 from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.divisions.catalogue.schema import Access
 from oshiyakusho_matrix.homeserver.interface import Forbidden, NewRoom, StateEvent
 from tests.divisions.little_town import write_town
 from tests.support.fake_city import FakeCity, fake_city, someone
@@ -53,7 +54,10 @@ async def test_a_stranger_gets_help_for_strangers_only(city: FakeCity) -> None:
     answer = await city.ask("help", sender=someone("yosomono"), room=room)
     assert "会員 承認" not in answer
     assert "課 一覧" not in answer
-    assert "juumin" not in await city.ask("課 一覧", sender=someone("yosomono"), room=room)
+    refused = await city.ask("課 一覧", sender=someone("yosomono"), room=room)
+    assert "juumin" not in refused
+    assert "会員だけ" in refused
+    assert "#cityhall:city.example" in refused
 
 
 async def test_an_invite_into_a_room_of_other_people_is_declined(city: FakeCity) -> None:
@@ -127,6 +131,49 @@ async def test_who_left_the_chat_that_the_bot_made_gets_a_new_one(city: FakeCity
     (second,) = set(own_chats(city)) - {first}
     assert city.hs.room(second).membership(hanako) == "invite"
     assert await city.parked() == []
+
+
+async def test_who_left_the_chat_that_the_bot_made_and_writes_on_in_the_encrypted_one_is_led_on_again(
+    city: FakeCity,
+) -> None:
+    hanako = await city.member("hanako")
+    sealed = await chat(city, hanako, ENCRYPTED)
+    (first,) = own_chats(city)
+    await city.hs.join_as(hanako, first)
+    # While there is somewhere to go, what cannot be read is left alone.
+    await city.hs.send_as(hanako, sealed, "m.room.encrypted", {"ciphertext": "…"})
+    await city.settle()
+    assert (len(own_chats(city)), len(city.said(sealed))) == (1, 1)
+    await city.hs.leave_as(hanako, first)
+    await city.settle()
+    await city.hs.send_as(hanako, sealed, "m.room.encrypted", {"ciphertext": "…"})
+    await city.settle()
+    (second,) = set(own_chats(city)) - {first}
+    address = next(a for a, room_id in city.hs.world.aliases.items() if room_id == second)
+    assert city.hs.room(second).membership(hanako) == "invite"
+    assert address in city.said(sealed)[-1]["content"]["body"]
+    await city.hs.join_as(hanako, second)
+    assert "juumin" in await city.ask("課　一覧", sender=hanako, room=second)
+    assert len(city.said(sealed)) == 2
+    assert await city.parked() == []
+
+
+async def test_only_the_person_of_an_encrypted_chat_has_it_led_on_again(city: FakeCity) -> None:
+    hanako, taro = await city.member("hanako"), await city.member("taro")
+    sealed = await chat(city, hanako, ENCRYPTED)
+    (first,) = own_chats(city)
+    await city.hs.leave_as(hanako, first)
+    await city.hs.invite_as(hanako, sealed, taro)
+    await city.hs.join_as(taro, sealed)
+    await city.hs.send_as(taro, sealed, "m.room.encrypted", {"ciphertext": "…"})
+    await city.settle()
+    assert own_chats(city) == [first]
+
+
+async def test_a_chat_is_of_the_version_that_rooms_have_unless_said(city: FakeCity) -> None:
+    await chat(city, await city.member("hanako"), ENCRYPTED)
+    (own,) = own_chats(city)
+    assert (city.hs.room(own).content("m.room.create") or {})["room_version"] == Access().room_version
 
 
 async def test_an_invite_that_was_withdrawn_meanwhile_is_forgotten(city: FakeCity) -> None:

@@ -8,7 +8,7 @@ from oshiyakusho_matrix.commands.confirmation import CONTENT_KEY, LIFECYCLE, Sig
 from oshiyakusho_matrix.commands.interface import Role
 from oshiyakusho_matrix.commands.tables import confirmation
 from tests.commands.conftest import Counter
-from tests.commands.fakes import BOT, CHAT, HANAKO, TARO, event, flat, message, reaction
+from tests.commands.fakes import BOT, CHAT, HANAKO, ROOM, TARO, event, flat, message, reaction
 from tests.commands.sample import notes
 
 ASK = "!会員 除名 @taro:hub.example 長い間 お休みのため"
@@ -150,6 +150,29 @@ async def test_only_the_bots_own_message_says_where_a_preview_stands(counter: Co
     await counter.hear(event(forged, sender=HANAKO, number=60))
     assert await counter.hear(reaction("✅", "$event60", number=61)) == []
     assert (await state_of(counter))[0] == "waiting"
+
+
+async def test_the_bots_message_in_another_room_is_not_where_a_preview_stands(counter: Counter) -> None:
+    await counter.answer(message(ASK))
+    await counter.hear(event({"body": "…", CONTENT_KEY: "REF00001"}, sender=BOT, room=CHAT, number=60))
+    for room in (CHAT, ROOM):
+        assert await counter.hear(reaction("✅", "$event60", room=room, number=61)) == []
+    # It has not taken the place of the true one either.
+    await counter.hear(event({"body": "…", CONTENT_KEY: "REF00001"}, sender=BOT, number=70))
+    await counter.answer(reaction("✅", "$event70", number=71))
+    assert await notes(counter.store) == DONE
+
+
+async def test_a_check_mark_confirms_the_preview_that_it_stands_on_and_no_other(counter: Counter) -> None:
+    counter.askers.roles[TARO] = Role.SECRETARIAT
+    await counter.preview(message(ASK), echo_as="$event50")
+    await counter.preview(message(ASK.replace("@taro", "@jiro"), sender=TARO, number=2), echo_as="$event60")
+    await counter.answer(reaction("✅", "$event60", sender=TARO, number=61))
+    assert await notes(counter.store) == [DONE[0].replace("@taro", "@jiro")]
+    assert await counter.hear(reaction("✅", "$event50", sender=TARO, number=62)) == []
+    async with counter.store.reading() as connection:
+        rows = (await connection.execute(select(confirmation).order_by(confirmation.c.id))).all()
+    assert [(row.asker, row.state) for row in rows] == [(HANAKO, "waiting"), (TARO, "confirmed")]
 
 
 async def test_a_repeated_echo_does_not_move_the_preview(counter: Counter) -> None:

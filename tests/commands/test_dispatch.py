@@ -1,6 +1,8 @@
 """From a message to an answer: who may, where, in which words, and that a refusal leaves nothing half done."""
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -9,8 +11,8 @@ from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.reconcile.interface import WorkKey
 from tests.commands.conftest import Counter
-from tests.commands.fakes import BOT, CHAT, ELSEWHERE, HANAKO, ROOM, TARO, event, flat, message
-from tests.commands.sample import notes
+from tests.commands.fakes import BOT, CHAT, ELSEWHERE, HANAKO, LOBBY, ROOM, TARO, event, flat, message
+from tests.commands.sample import looked_for, notes
 
 STRANGER = UserId("@stranger:town.example")
 
@@ -48,6 +50,21 @@ async def test_any_other_error_is_the_inboxs(counter: Counter) -> None:
     assert await notes(counter.store) == []
 
 
+async def test_what_was_asked_too_long_ago_is_answered_and_not_done(counter: Counter) -> None:
+    asked = message("!課 新設 zaisei --名称 財政課")
+    reply = await counter.answer(replace(asked, age=timedelta(hours=2, minutes=5)))
+    assert flat(reply.text).startswith("You asked this 2 hours and 5 minutes ago")
+    assert counter.follow_ups.promises == []
+    assert await notes(counter.store) == []
+    assert await counter.hear(replace(asked, age=timedelta(minutes=55))) == []
+    assert len(counter.follow_ups.promises) == 1
+
+
+async def test_old_talk_is_no_old_command(counter: Counter) -> None:
+    talk = message("zaisei の件、よろしくお願いします。")
+    assert await counter.hear(replace(talk, age=timedelta(days=2))) == []
+
+
 async def test_a_mistake_is_answered_in_the_askers_language(counter: Counter) -> None:
     counter.askers.languages[HANAKO] = "en"
     reply = await counter.answer(message("!課 新設"))
@@ -67,8 +84,68 @@ async def test_a_stranger_gets_one_answer_whether_a_command_exists_or_not(counte
         replies = [
             await counter.answer(message(body, sender=STRANGER, room=room, number=n)) for n, body in enumerate(asked)
         ]
-        said = [re.sub("audit|audio|division", "…", flat(r.text)) for r in replies]
-        assert set(said) == {"There is no command “…”. Write `!ヘルプ` for all of them."}
+        assert {flat(r.text) for r in replies} == {
+            "I do not understand that, or only members of the city hall can do it. To become a member, knock at the "
+            "city hall: [#cityhall:hub.example](https://matrix.to/#/#cityhall:hub.example) "
+            "Write `!ヘルプ`, and I tell you what I can do."
+        }
+
+
+async def test_a_stranger_who_mistypes_what_is_for_everybody_is_led_to_it_and_to_nothing_else(counter: Counter) -> None:
+    assert "`!help`" in flat((await counter.answer(message("!hepl", sender=STRANGER))).text)
+    assert "Did you mean" not in flat((await counter.answer(message("!divsion list", sender=STRANGER, number=2))).text)
+
+
+async def test_in_a_direct_chat_a_stranger_hears_how_to_become_a_member_with_and_without_prefix(
+    counter: Counter,
+) -> None:
+    for number, body in enumerate(("!課 一覧", "課 一覧", "会員 除名 @taro:hub.example", "おはようございます")):
+        reply = await counter.answer(message(body, sender=STRANGER, room=CHAT, number=number))
+        assert "only members of the city hall" in flat(reply.text)
+        assert "#cityhall:hub.example" in flat(reply.text)
+    # Members are told nothing of the kind.
+    assert "knock" not in flat((await counter.answer(message("おはよう", sender=TARO, room=CHAT, number=9))).text)
+
+
+async def test_a_member_is_never_offered_what_is_the_secretariats(counter: Counter) -> None:
+    for number, body in enumerate(("!divsion create", "!member remov", "!audti", "!監査記録")):
+        reply = await counter.answer(message(body, sender=TARO, number=number))
+        assert not re.search("create|member remove|audit|監査`", flat(reply.text).partition("Did you mean")[2])
+    assert "`!audit`" in flat((await counter.answer(message("!audti", number=9))).text)
+
+
+async def test_a_group_of_which_a_member_may_use_nothing_is_the_secretariats(counter: Counter) -> None:
+    reply = await counter.answer(message("!会員", sender=TARO))
+    assert flat(reply.text).startswith("Only the secretariat")
+
+
+async def test_what_is_confidential_is_refused_where_others_read_along(counter: Counter) -> None:
+    for number, room in enumerate((LOBBY, ROOM, CHAT)):
+        reply = await counter.answer(message("!監査", room=room, number=number))
+        assert flat(reply.text).startswith("Others would read") == (room == LOBBY)
+    entries = [(row.command, row.outcome) for row in await counter.audited()]
+    assert entries == [("audit", "refused"), ("audit", "done"), ("audit", "done")]
+    # Whose direct chat it is not reads along there.
+    counter.askers.roles[TARO] = Role.SECRETARIAT
+    reply = await counter.answer(message("!監査", room=CHAT, sender=TARO, number=4))
+    assert flat(reply.text).startswith("Others would read")
+
+
+async def test_a_command_that_has_to_look_does_so_before_anything_is_written_and_only_for_who_may(
+    counter: Counter,
+) -> None:
+    looked_for.clear()
+    for number, (body, sender) in enumerate(
+        [("!会員 呼出 @nobody:hub.example", TARO), ("!会員 呼出", HANAKO), ("!会員 呼出 @nobody:hub.example", STRANGER)]
+    ):
+        await counter.hear(message(body, sender=sender, number=number))
+    assert looked_for == []
+    reply = await counter.answer(message("!会員 呼出 @nobody:hub.example", number=4))
+    assert flat(reply.text) == "There is nobody of that name."
+    assert await notes(counter.store) == []
+    assert [row.outcome for row in await counter.audited()] == ["refused"] * 3
+    assert flat((await counter.answer(message("!会員 呼出 @taro:hub.example", number=5))).text) == "Done."
+    assert looked_for == ["@nobody:hub.example", "@taro:hub.example"]
 
 
 async def test_a_stranger_may_use_what_is_for_everybody(counter: Counter) -> None:
@@ -113,7 +190,7 @@ async def test_rooms_that_are_not_ours_are_not_listened_to_and_nobody_is_looked_
 async def test_who_asks_is_looked_up_each_time(counter: Counter) -> None:
     await counter.answer(message("!課 一覧", sender=TARO))
     counter.askers.roles[TARO] = Role.ANYONE
-    assert "no command" in flat((await counter.answer(message("!課 一覧", sender=TARO, number=2))).text)
+    assert "only members" in flat((await counter.answer(message("!課 一覧", sender=TARO, number=2))).text)
 
 
 HOSTILE = (

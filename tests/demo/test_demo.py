@@ -1,6 +1,7 @@
 """`make demo` as whoever types it sees it: a process that stands up, says what to do, resumes, and leaves nothing."""
 
 import json
+import shutil
 import signal
 import socket
 import sys
@@ -17,7 +18,7 @@ from oshiyakusho_matrix.demo.home import opened
 from oshiyakusho_matrix.demo.ports import choose, refuse_taken
 from oshiyakusho_matrix.homeserver.interface import Forbidden
 from oshiyakusho_matrix.homeserver.person import Person
-from tests.demo.running import Demo, until
+from tests.demo.running import PATIENCE, Demo, until
 from tests.support.ports import ReservedPort
 
 HALL, DIVISION, OFFICE = "#cityhall:localhost", "#ka-zaisei:localhost", "#cityhall-jimukyoku:localhost"
@@ -59,6 +60,19 @@ def test_it_resumes_with_the_same_accounts_and_makes_nothing_twice(demo: Demo) -
         assert demo.end(process, signal.SIGINT) == 0
     assert demo.rooms_of_homeserver() == made
     assert ended_entirely(demo)
+
+
+def test_a_demo_that_lost_its_database_says_so_and_puts_nobody_out(demo: Demo) -> None:
+    with demo.started() as process:
+        demo.read_welcome(process)
+        assert demo.end(process, signal.SIGINT) == 0
+    made = demo.rooms_of_homeserver()
+    shutil.rmtree(demo.directory / "city" / "data")
+    with demo.started() as process:
+        output, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output, errors.count("\n")) == (1, "", 1), errors
+    assert "--fresh" in errors
+    assert demo.rooms_of_homeserver() == made
 
 
 def test_killed_in_the_middle_of_its_first_start_it_is_finished_by_the_next(demo: Demo) -> None:

@@ -66,6 +66,9 @@ def test_the_readme_names_the_commands_that_an_operator_needs() -> None:
         ("rooms", "plan"),
         ("rooms", "apply"),
         ("db", "upgrade"),
+        ("backup",),
+        ("restore",),
+        ("rebuild",),
     }
 
 
@@ -96,6 +99,18 @@ def test_systemd_understands_the_unit_and_finds_it_hardened(tmp_path: Path) -> N
             pytest.skip("this systemd is older than 250")
         assert ran.returncode == 0, ran.stdout + ran.stderr
         assert arguments[0] == "security" or not ran.stderr, ran.stderr
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_systemd_understands_the_timer_of_the_backups(tmp_path: Path) -> None:
+    units = blocks("ini")
+    assert len(units) == 2
+    for unit in units:
+        name = unit.splitlines()[0].rpartition("/")[2]
+        (tmp_path / name).write_text(unit.replace(PROGRAM, "/bin/true"), encoding="utf-8")
+        command = ["systemd-analyze", "verify", "--man=no", str(tmp_path / name)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert (ran.returncode, ran.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

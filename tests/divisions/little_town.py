@@ -70,3 +70,9 @@ def write_town(directory: Path, files: dict[str, str | bytes | None] | None = No
         if content is None:
             (directory / name).unlink(missing_ok=True)
     return write_hall(directory, {**TOWN, **(files or {})})
+
+
+def division(slug: str, group: str = "zei", more: str = "") -> str:
+    """Return the file of a further division with names of its own; ``more`` is further lines."""
+    text = SECOND.replace("juumin", slug).replace("住民課", f"{slug}の課").replace("Residents", f"The {slug}")
+    return text.replace("group: zei", f"group: {group}") + more

@@ -35,8 +35,12 @@ def changed(text: str, old: str, new: str) -> str:
 
 def another(slug: str, more: str = "", file: str = "") -> Files:
     text = DIVISION.replace("slug: zaisei", f"slug: {slug}") + more
+    text = text.replace("みんなの財政課", f"{slug}の課").replace("Everyone's Finance", f"The {slug}")
     return {file or f"divisions/{slug}.yaml": text}
 
+
+NAMED = 'slug: bosai\nname: {{ja: {ja}, en: "{en}"}}\npurpose: {{ja: 防災, en: Safety}}\ngroup: zei\n'
+CIRCLES = "kind: division\ngroup: zei\npurpose: {ja: a, en: a}\ncircles:\n  - {slug: kenjinkai-01, name: {ja: みんなの財政課, en: A}}\n"
 
 ONE_MISTAKE: dict[str, tuple[Files, str, int, str]] = {
     # files
@@ -97,9 +101,17 @@ ONE_MISTAKE: dict[str, tuple[Files, str, int, str]] = {
     "an escaped line end": (division("みんなの財政課", '"財政\\n課"'), D, 3, "U+000A hides"),
     "a head that is none": (division("group: kikaku", "group: kikaku\nheads:\n  - '@a:b.example'\n  - akari"), D, 9, '"akari" is not a user id'),
     "a head as a link": (division("group: kikaku", "group: kikaku\nheads: ['https://matrix.to/#/@a:b']"), D, 7, "is not a user id"),
+    "a head of a server with a dot too many": (division("group: kikaku", "group: kikaku\nheads: ['@a:b..example']"), D, 7, '"@a:b..example" is of a server that there cannot be.'),
+    "a head of a server with a hyphen at its end": (division("group: kikaku", "group: kikaku\nheads: ['@a:b-.example']"), D, 7, "is of a server that there cannot be."),
+    "a head of a port that there is not": (division("group: kikaku", "group: kikaku\nheads: ['@a:b.example:84480']"), D, 7, "is of a server that there cannot be."),
+    "a head of half an address": (division("group: kikaku", "group: kikaku\nheads: ['@a:[::1::]']"), D, 7, "is of a server that there cannot be."),
     "a head twice": (division("group: kikaku", "group: kikaku\nheads: ['@a:b', '@a:b']"), D, 7, "A head is named twice."),
     # between files
     "a slug twice": (another("zei"), "divisions/zei.yaml", 1, 'The slug "zei" is taken: cityhall.yaml:9.'),
+    "a Japanese name twice": ({"divisions/bosai.yaml": NAMED.format(ja="みんなの財政課", en="B")}, D, 3, 'The name "みんなの財政課" is taken: divisions/bosai.yaml:2.'),
+    "an English name twice, in other letters": ({"divisions/bosai.yaml": NAMED.format(ja="防災課", en="Ｅveryone's FINANCE Division")}, D, 4, "is taken: divisions/bosai.yaml:2."),
+    "a circle called like a division": ({"kenjinkai.yaml": CIRCLES}, "kenjinkai.yaml", 5, 'The name "みんなの財政課" is taken: divisions/zaisei.yaml:3.'),
+    "a group called like another": (cityhall("{ja: 税, en: Taxes}", "{ja: 企画, en: Taxes}"), "cityhall.yaml", 10, 'The name "企画" is taken: cityhall.yaml:7.'),
     "an alias twice": (another("zaisei-danwa"), D, 1, "A room would have the alias ka-zaisei-danwa, which is taken: divisions/zaisei-danwa.yaml:1."),
     "a group called like a room of the hall": (cityhall("slug: zei", "slug: jimukyoku"), "cityhall.yaml", 9, "alias cityhall-jimukyoku, which is taken: cityhall.yaml:2"),
     "an unknown group": (division("group: kikaku", "group: kikakuu"), D, 6, 'There is no group "kikakuu". Did you mean "kikaku"?'),
@@ -194,7 +206,7 @@ def test_what_may_follow_from_a_mistake_is_not_reported_beside_it(tmp_path: Path
 
 
 def test_circles_share_one_mistake_of_their_file(tmp_path: Path) -> None:
-    circles = "".join(f"  - {{slug: kenjinkai-{n:02d}, name: {{ja: a, en: a}}}}\n" for n in range(1, 48))
+    circles = "".join(f"  - {{slug: kenjinkai-{n:02d}, name: {{ja: a{n}, en: a{n}}}}}\n" for n in range(1, 48))
     text = f"kind: division\ngroup: nowhere\npurpose: {{ja: a, en: a}}\ncircles:\n{circles}"
     found = check(write_hall(tmp_path, {"kenjinkai.yaml": text}))
     assert [(f.file, f.line) for f in found] == [("kenjinkai.yaml", 2)]
@@ -210,6 +222,16 @@ def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
         load_declaration(tmp_path / "none")
 
 
+def test_heads_may_be_of_any_server_that_can_be(tmp_path: Path) -> None:
+    servers = ("b", "localhost:8448", "matrix.example.jp", "xn--eckwd4c7c.example", "192.0.2.1:8448", "[2001:db8::1]:1")
+    heads = ", ".join(f"'@a:{server}'" for server in servers)
+    assert check(write_hall(tmp_path, division("group: kikaku", f"group: kikaku\nheads: [{heads}]"))) == []
+
+
+def test_a_group_and_a_division_may_share_a_name(tmp_path: Path) -> None:
+    assert check(write_hall(tmp_path, division("みんなの財政課", "企画"))) == []
+
+
 def test_what_is_not_ours_is_passed_over(tmp_path: Path) -> None:
     write_hall(tmp_path, {"README.md": "x", ".zaisei.yaml.swp": "x", "divisions/.hidden.yaml": "x"})
     (tmp_path / "schema").mkdir()
@@ -222,7 +244,7 @@ def test_links_are_followed_and_broken_ones_reported(tmp_path: Path) -> None:
     write_hall(tmp_path, {})
     hidden = tmp_path / "divisions" / "..data"
     hidden.mkdir()
-    (hidden / "bosai.yaml").write_text(DIVISION.replace("zaisei", "bosai"), encoding="utf-8")
+    (hidden / "bosai.yaml").write_text(str(another("bosai")["divisions/bosai.yaml"]), encoding="utf-8")
     (tmp_path / "divisions" / "bosai.yaml").symlink_to(hidden / "bosai.yaml")
     assert check(tmp_path) == []
     assert "bosai" in load_declaration(tmp_path).spaces

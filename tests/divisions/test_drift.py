@@ -103,3 +103,39 @@ async def test_hostile_names_of_whoever_caused_drift_are_shown_harmlessly(city: 
     assert 'href="https://evil' not in told["formatted_body"]
     assert "\u202e" not in told["body"]
     assert SERVER in told["body"]
+
+
+async def test_a_room_that_the_bot_is_out_of_is_told_and_kept_again_as_soon_as_somebody_invites_the_bot(
+    city: FakeCity,
+) -> None:
+    room = city.room("ka-zaisei-danwa")
+    before = {kind: room.content(kind) for kind in ("m.room.name", "m.room.power_levels", "m.room.join_rules")}
+    hanako = await city.member("hanako")
+    await city.hs.join_as(hanako, ROOM)
+    await city.hs.leave(room.room_id)
+    # Restricted, it would let the bot in again as it lets in every member of the hall.
+    await city.hs.send_state_as(hanako, ROOM, "m.room.join_rules", "", {"join_rule": "invite"}, by_force=True)
+    powers = {**(before["m.room.power_levels"] or {}), "users": {hanako: 100}}
+    await city.hs.send_state_as(hanako, ROOM, "m.room.power_levels", "", powers, by_force=True)
+    await city.ask("!rooms apply --yes")
+    assert "外されたため" in city.heard()
+    assert [str(p.key) for p in await city.parked()] == ["room:ka-zaisei-danwa"]
+
+    await city.hs.send_state_as(hanako, ROOM, "m.room.name", "", {"name": "占拠しました"})
+    await city.hs.invite_as(hanako, ROOM, city.hs.bot)
+    await city.settle()
+    assert room.membership(city.hs.bot) == "join"
+    assert {kind: room.content(kind) for kind in before} == before
+    assert await city.parked() == []
+
+
+async def test_encryption_that_came_with_the_bots_own_token_is_told_and_no_trouble_once_the_room_is_closed(
+    city: FakeCity,
+) -> None:
+    encryption = {"algorithm": "m.megolm.v1.aes-sha2"}
+    await city.hs.send_state_as(city.hs.bot, ROOM, "m.room.encryption", "", encryption)
+    await city.ask("!rooms apply --yes")
+    assert "暗号化が有効にされました" in city.heard()
+    assert [str(p.key) for p in await city.parked()] == ["room:ka-zaisei-danwa"]
+    await city.ask("!division archive zaisei --yes")
+    assert await city.parked() == []

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from oshiyakusho_matrix.commands.audit import latest
+from oshiyakusho_matrix.core.ids import UserId
 from tests.e2e.city import DIVISIONS, City, new_slug
 from tests.e2e.conftest import Person
 from tests.e2e.talk import ON_BOTH, answers_to, ask, body, enter, is_japanese, outcome_of
@@ -230,6 +231,24 @@ async def test_whoever_left_the_secretariats_room_is_refused_at_the_next_command
     assert "Only the secretariat" in body(await ask(former, desk, "!status"))
     slug = new_slug()
     assert "Only the secretariat" in body(await ask(former, desk, f"!division create {slug} 影課 --group zei"))
+
+
+async def test_a_mistyped_account_of_this_server_is_not_admitted(city: City, person: Person) -> None:
+    office, unnamed = await city.room(OFFICE), await person("unnamed")
+    await unnamed.call("PUT", f"/_matrix/client/v3/profile/{unnamed.user_id}/displayname", {"displayname": ""})
+    nobody = UserId(unnamed.user_id.replace("unnamed", "unnamde"))
+    assert "There is no account" in body(await ask(city.clerk, office, f"!member admit {nobody}"))
+    assert "was never admitted" in body(await ask(city.clerk, office, f"!member show {nobody}"))
+    assert await city.membership(await city.room("cityhall"), nobody) is None
+    await ask(city.clerk, office, f"!member admit {unnamed.user_id}", "is a member now")
+
+
+async def test_the_audit_is_read_out_to_the_secretariat_alone(city: City) -> None:
+    desk = (await enter(city, city.clerk, "cityhall-annai"))[0]
+    assert "Others would read" in body(await ask(city.clerk, desk, "!audit"))
+    chat = await city.clerk.direct_chat(city.bot)
+    await city.clerk.event(chat, lambda e: e["sender"] == city.bot and e["type"] == "m.room.message")
+    assert "entries of the audit" in body(await ask(city.clerk, chat, "audit"))
 
 
 async def test_everything_privileged_is_in_the_audit(city: City, person: Person) -> None:

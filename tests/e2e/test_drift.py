@@ -157,6 +157,94 @@ async def test_a_room_that_the_bot_did_not_make_is_reported_and_never_touched(ci
     assert await content(city, made, "m.room.name") == {"name": "謎課"}
 
 
+async def test_a_room_that_the_bot_is_out_of_is_told_and_kept_again_once_the_bot_is_let_in(
+    city: City, person: Person
+) -> None:
+    office, slug = await city.room(OFFICE), new_slug()
+    await ask(city.clerk, office, f"!division create {slug} 締出課 --group kikaku", "is open")
+    locksmith = await lifted(city, await person("locksmith"), f"ka-{slug}-danwa")
+    room = await city.room(f"ka-{slug}-danwa")
+    powers, rule = [await content(city, room, f"m.room.{kind}") for kind in ("power_levels", "join_rules")]
+    await as_the_administrator(city, "POST", f"/_matrix/client/v3/rooms/{quote(room)}/leave", {})
+    # While somebody inside may invite, the bot comes back by itself, as any member of the hall does.
+    await locksmith.set_state(room, "m.room.join_rules", {"join_rule": "invite"})
+    await locksmith.set_state(room, "m.room.name", {"name": "占拠しました"})
+    await city.clerk.say(office, "!rooms apply --yes")
+    assert is_japanese(body(await report_about(city, city.alias(f"ka-{slug}-danwa"), "外されたため")))
+    assert (await locksmith.state_content(room, "m.room.name"))["name"] == "占拠しました"
+
+    # No apply is needed: the invite alone has the bot look again, and it is no chat that the bot declines.
+    await locksmith.invite(room, city.bot)
+
+    async def kept() -> bool | None:
+        name = await locksmith.state_content(room, "m.room.name")
+        return name == {"name": "締出課 談話室"} or None
+
+    await eventually(kept, locksmith, what="the room kept again")
+    powers["users"].pop(locksmith.user_id)
+    await back(city, room, "m.room.power_levels", powers)
+    await back(city, room, "m.room.join_rules", rule)
+    assert await city.membership(room, city.bot) == "join"
+    await ask(city.clerk, office, "!rooms apply --yes", "The city hall is as declared.")
+
+
+@pytest.mark.parametrize("by", ["a person", "the bot's own token"])
+async def test_encryption_is_told_whoever_turned_it_on(city: City, person: Person, by: str) -> None:
+    office, slug = await city.room(OFFICE), new_slug()
+    await ask(city.clerk, office, f"!division create {slug} 暗号課 --group kikaku", "is open")
+    room, encryption = await city.room(f"ka-{slug}-danwa"), {"algorithm": "m.megolm.v1.aes-sha2"}
+    if by == "a person":
+        culprit = await lifted(city, await person("sealer"), f"ka-{slug}-danwa")
+        await culprit.set_state(room, "m.room.encryption", encryption)
+    else:
+        path = f"/_matrix/client/v3/rooms/{quote(room)}/state/m.room.encryption/"
+        await as_the_administrator(city, "PUT", path, encryption)
+        # What its own token does, the bot hears nothing of: it sees it when it looks.
+        await city.clerk.say(office, "!rooms apply --yes")
+    report = body(await report_about(city, city.alias(f"ka-{slug}-danwa"), "暗号化が有効にされました"))
+    assert is_japanese(report)
+
+    # The way out: the division closes, and what cannot be mended is no trouble any more.
+    await ask(city.clerk, office, f"!division archive {slug} --yes", "is archived")
+    await ask(city.clerk, office, "!rooms apply --yes", "The city hall is as declared.")
+
+
+@pytest.mark.parametrize(("made", "wanted"), [("11", "12"), ("12", "11")])
+async def test_another_room_version_is_told_and_takes_nobodys_power(city: City, made: str, wanted: str) -> None:
+    office, slug, kind = await city.room(OFFICE), new_slug(), new_slug("kind")
+    kinds = city.settings.rooms / "kinds.yaml"
+    shipped = kinds.read_text("utf-8")
+
+    def declared(version: str) -> str:
+        return f"{shipped}\n  {kind}:\n    alias: ka-{kind}-{{slug}}\n    room_version: '{version}'\n    rooms: []\n"
+
+    kinds.write_text(declared(made), encoding="utf-8")
+    division = city.declare(slug, name="版数課")
+    division.write_text(f"{division.read_text('utf-8')}kind: {kind}\n", encoding="utf-8")
+    try:
+        await ask(city.clerk, office, "!rooms apply --yes", "The city hall is as declared.")
+        alias = f"ka-{kind}-{slug}"
+        room = await city.room(alias)
+        assert (await content(city, room, "m.room.create")).get("room_version") == made
+        powers = await content(city, room, "m.room.power_levels")
+        assert (city.bot in powers["users"]) == (made == "11")
+
+        kinds.write_text(declared(wanted), encoding="utf-8")
+        await city.clerk.say(office, "!rooms apply --yes")
+        await report_about(city, city.alias(alias), f"{made} でつくられていますが、{wanted} が指定されています")
+        assert await content(city, room, "m.room.power_levels") == powers
+        # The bot has lost nothing: what somebody changes is still put back.
+        await as_the_administrator(
+            city, "PUT", f"/_matrix/client/v3/rooms/{quote(room)}/state/m.room.topic/", {"topic": "別の話題"}
+        )
+        await ask(city.clerk, office, f"!division edit {slug} --purpose 版数を見る課です。")
+        await back(city, room, "m.room.topic", {"topic": "版数を見る課です。"})
+    finally:
+        kinds.write_text(shipped, encoding="utf-8")
+        city.undeclare(division)
+    await ask(city.clerk, office, "!rooms apply --yes", "The city hall is as declared.")
+
+
 async def lifted(city: City, culprit: MatrixUser, localpart: str) -> MatrixUser:
     """Let somebody in, and give them all power in a room, as an administrator of the homeserver can."""
     await city.admit(culprit)

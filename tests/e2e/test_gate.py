@@ -42,6 +42,7 @@ async def test_an_admitted_person_enters_division_after_division_and_each_room_i
     hall = await newcomer.knock(city.alias("cityhall"), via=city.via, reason="入れてください")
     knock = body(await city.secretary.message(office, newcomer.user_id))
     assert is_japanese(knock)
+    assert "入れてください" in knock
     what_to_write = knock.split("`")[1]
 
     answer = body(await ask(city.secretary, office, what_to_write, newcomer.user_id))

@@ -1,5 +1,7 @@
 """The two listeners are never mixed: what is the homeserver's and the operators' is not on the public one."""
 
+import json
+
 import aiohttp
 import pytest
 
@@ -8,12 +10,13 @@ from tests.e2e.city import City
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-OPERATORS = ("/healthz", "/metrics")
+OPERATORS = ("/healthz", "/healthz/live", "/metrics")
 
 
 async def test_operators_read_health_and_numbers_on_listen(city: City) -> None:
     status, health = await get(city.settings.listen, "/healthz")
-    assert (status, health) == (200, '{"status": "ready"}')
+    assert (status, json.loads(health)["status"]) == (200, "ready")
+    assert await get(city.settings.listen, "/healthz/live") == (200, '{"status": "alive"}')
     status, metrics = await get(city.settings.listen, "/metrics")
     assert status == 200
     assert "oshiyakusho_ready 1.0" in metrics

@@ -14,9 +14,14 @@ from tests.faults.town import tiny_town
 
 
 class Processes:
-    """``directory`` is made. ``begin_with`` is a database to begin with, else it is an empty one."""
+    """``directory`` is made. ``begin_with`` is a database to begin with, else it is an empty one.
 
-    def __init__(self, site: Site, directory: Path, *, begin_with: Path | None = None, hands: int = 1) -> None:
+    ``edited``: the files are not those any more with which the town was founded.
+    """
+
+    def __init__(
+        self, site: Site, directory: Path, *, begin_with: Path | None = None, hands: int = 1, edited: bool = False
+    ) -> None:
         directory.mkdir()
         self._site = site
         self.database = directory / DATABASE
@@ -25,7 +30,7 @@ class Processes:
         self._order = Order(
             directory=directory,
             installation=site.installation,
-            declaration=tiny_town(directory / "rooms", site.installation.alias_prefix),
+            declaration=tiny_town(directory / "rooms", site.installation.alias_prefix, edited=edited),
             secretary=site.secretary,
             hands=hands,
         )

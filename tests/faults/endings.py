@@ -4,6 +4,7 @@ Two runs are compared as lists of lines, so that what differs can be read.
 """
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from difflib import unified_diff
@@ -93,4 +94,6 @@ def _text(value: Any) -> str:
 def _plain(line: str, names: dict[str, str], site: Site) -> str:
     for random, name in names.items():
         line = line.replace(random.strip('"'), name)
+    # The chat that the bot opens is called by a random reference.
+    line = re.sub(r"-chat-[0-9a-z]+", "-chat", line)
     return line.replace(site.installation.bot, "BOT").replace(site.installation.alias_prefix, "")

@@ -23,10 +23,14 @@ _WROTE, _COMMITTING = "faults.wrote", "faults.committing"
 
 
 class Points:
-    """Counts steps from 1, writes each to ``log``, and kills the process at number ``kill_at`` (None: never)."""
+    """Counts steps from 1, writes each to ``log``, and kills the process at number ``kill_at`` (None: never).
 
-    def __init__(self, kill_at: int | None, log: Path) -> None:
+    ``then`` is told the number of each step that was outlived.
+    """
+
+    def __init__(self, kill_at: int | None, log: Path, then: Callable[[int], None] | None = None) -> None:
         self._kill_at = kill_at
+        self._then = then
         self._number = 0
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 
@@ -42,6 +46,8 @@ class Points:
         os.write(self._log, f"{self._number} {what}\n".encode())
         if self._number == self._kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
+        if self._then is not None:
+            self._then(self._number)
 
 
 class _Watched:

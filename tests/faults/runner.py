@@ -9,9 +9,9 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,11 +27,12 @@ from oshiyakusho_matrix.divisions.domain import Declaration
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
 from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.store.upgrade import prepare
+from tests.faults.breaking import Breaker
 from tests.faults.points import Points, watch, watched
 from tests.faults.remote import SCHEME, RemoteHomeserver
 from tests.support.installations import Installation
 
-DATABASE, STEPS, OUTPUT = "city.db", "steps.log", "output.log"
+DATABASE, STEPS, OUTPUT, EDITED = "city.db", "steps.log", "output.log", "edited"
 #: Stops listening to the homeserver.
 Deaf = Callable[[], Awaitable[None]]
 _FORKS = multiprocessing.get_context("forkserver")
@@ -44,6 +45,8 @@ class Order:
 
     ``hands`` is the product's concurrency: with one, the steps of two runs are nearly the same. ``serves``: it works
     until ``finish``, and steps count from when the start is over and all is quiet, unless they count ``from_start``.
+    ``edited`` is what is declared as soon as there is a file ``EDITED``; ``breaks`` says what breaks at which step
+    (``breaking``); ``timeout`` is how long it waits for the homeserver, in seconds.
     """
 
     directory: Path
@@ -54,6 +57,13 @@ class Order:
     serves: bool = False
     from_start: bool = True
     hands: int = 1
+    edited: Declaration | None = None
+    breaks: Mapping[int, str] = field(default_factory=dict)
+    timeout: float = 30.0
+
+    def declared(self) -> Declaration:
+        """Return what the files declare now."""
+        return self.edited if self.edited is not None and (self.directory / EDITED).exists() else self.declaration
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,11 @@ class Running:
     async def at_rest(self) -> None:
         """Wait until the start is over and steps count, for a process whose steps do not count ``from_start``."""
         await asyncio.to_thread(self._line.recv)
+
+    @property
+    def exitcode(self) -> int | None:
+        """How it ended: 0 as it should, below 0 by a signal; None while it runs."""
+        return self._process.exitcode
 
     def finish(self) -> None:
         """Have it come to rest and end, if it has not been killed yet."""
@@ -117,7 +132,8 @@ async def _live(order: Order, line: Connection) -> None:
         enough.set()
 
     loop.add_reader(line.fileno(), finish)
-    points = Points(order.kill_at if order.from_start else None, order.directory / STEPS)
+    breaker = Breaker(order.breaks, order.directory / DATABASE)
+    points = Points(order.kill_at if order.from_start else None, order.directory / STEPS, breaker.reached)
     async with _composed(order, points) as (app, deaf):
         async with app.working():
             await app.open()
@@ -148,7 +164,7 @@ async def _composed(order: Order, points: Points) -> AsyncIterator[tuple[CityHal
     homeserver: RemoteHomeserver | MatrixHomeserver = (
         RemoteHomeserver(one.homeserver_url)
         if remote
-        else MatrixHomeserver(one.homeserver_url, bot=one.bot, as_token=one.as_token)
+        else MatrixHomeserver(one.homeserver_url, bot=one.bot, as_token=one.as_token, timeout=order.timeout)
     )
     await homeserver.ensure_bot("市役所")
     app = CityHallApp(
@@ -157,7 +173,7 @@ async def _composed(order: Order, points: Points) -> AsyncIterator[tuple[CityHal
         ),
         homeserver=watched(homeserver, points),
         engine=engine,
-        load=lambda: order.declaration,
+        load=order.declared,
         concurrency=order.hands,
     )
     listener = web.Application()

@@ -7,7 +7,7 @@ service, in order, and again until they get a 200.
 import asyncio
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +74,7 @@ class FakeSite:
         """Listen for calls. Nothing is delivered before ``deliver``."""
         bot = UserId("@bot_t:city.example")
         self.fake = FakeHomeserver(bot, ghosts="g_t_.*")
-        self._server = await serve(self.fake, self._note)
+        self._server = await serve(self.fake, self.note)
         self.secretary = UserId("@kanri:city.example")
         self.installation = Installation(
             id="t",
@@ -129,25 +129,30 @@ class FakeSite:
         """See ``Site``."""
         for room in rooms:
             await self.fake.join_as(await self.person(person), self.installation.alias(room))
-        self._note()
+        self.note()
 
     async def say(self, text: str) -> str:
         """See ``Site``."""
         event_id = await self.fake.say_as(self.secretary, self.installation.alias(OFFICE), text)
-        self._note()
+        self.note()
         return event_id
 
     async def answered(self, event_id: str) -> None:
         """See ``Site``."""
+        office = self.fake.room(self.installation.alias(OFFICE))
+        await self.until(lambda: any(answers(event, event_id) for event in office.timeline))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something in the rooms."""
         changed = asyncio.Event()
         self._said.add(changed)
-        office = self.fake.room(self.installation.alias(OFFICE))
-        while not any(answers(event, event_id) for event in office.timeline):
+        while not condition():
             changed.clear()
             await changed.wait()
         self._said.discard(changed)
 
-    def _note(self) -> None:
+    def note(self) -> None:
+        """Have what somebody did delivered, and looked at by those who wait."""
         for event in (self._changed, *self._said):
             event.set()
 

@@ -9,6 +9,8 @@ from tests.faults.endings import differences
 
 #: Numbers of steps to kill at, such as ``17``, or ``17,40`` for a second kill after the restart.
 REPLAY = "FAULT_POINT"
+#: How many steps ``every`` takes, spread evenly, when there is no time for all of them.
+SAMPLE = "FAULT_SAMPLE"
 
 #: The steps at which one process after another is killed; none of them, for an undisturbed run.
 Kills = tuple[int, ...]
@@ -54,6 +56,8 @@ async def sweep(attempt: Attempt, choose: Callable[[int], Iterable[Kills]], *, n
 
 def every(*, half: int | None = None) -> Callable[[int], list[Kills]]:
     """Kill at each step, or at each second one: ``half`` 0 are the even ones, 1 the odd ones."""
+    if sample := os.environ.get(SAMPLE):
+        return strided(int(sample))
     return lambda count: [(number,) for number in range(1, count + 1) if half is None or number % 2 == half]
 
 

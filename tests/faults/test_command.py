@@ -4,7 +4,6 @@ From the moment in which the homeserver delivers the command, before and after i
 ``make test``: every step on the homeserver in memory, some on Synapse. ``make soak``: every step on Synapse.
 """
 
-import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.attempts import Processes
-from tests.faults.runner import Running
+from tests.faults.scenes import answered, play, saying
 from tests.faults.sites import OFFICE, FakeSite, Site, SynapseSite
 from tests.faults.sweep import Kills, Outcome, doubly, every, strided, sweep
 
@@ -34,41 +33,19 @@ async def found_the_town(site: Site, processes: Processes) -> None:
     await processes.run()
     async with processes.serving() as town:
         await site.enter("kanri", "cityhall", OFFICE)
-        await _answered(site, town, await site.say(f"!member admit {await site.person('hanako')}"))
+        await answered(site, town, f"!member admit {await site.person('hanako')}")
         await site.enter("hanako", *_ROOMS)
-        await _answered(site, town, await site.say("!division list"))
+        await answered(site, town, "!division list")
 
 
 async def command(site: Site, processes: Processes, text: str, kills: Kills) -> Outcome:
-    """Give the command to one process after another, the last of which is not killed; then give another command.
+    """Give the command, then another one.
 
-    The first process has started and is at rest; those after it find what the one before left undone. The homeserver
-    delivers in order: once the second command is answered, whatever was to be repeated of the first was repeated.
+    The homeserver delivers in order: once the second is answered, whatever was to be repeated of the first was.
     """
     people = {name: await site.person(name) for name in PEOPLE}
-    asked: list[str] = []
-    for kill_at in (*kills, None):
-        async with processes.serving(kill_at, from_start=bool(asked)) as town:
-            if not asked:
-                await town.at_rest()
-            for number, words in enumerate((text.format(**people), "!division list")):
-                if town.ended.done():
-                    break
-                if number == len(asked):
-                    asked.append(await site.say(words))
-                await _answered(site, town, asked[number])
-    return await processes.outcome()
-
-
-async def _answered(site: Site, town: Running, asked: str) -> None:
-    """Wait for the answer, or for the end of the process that owes it."""
-    answer = asyncio.ensure_future(site.answered(asked))
-    await asyncio.wait({answer, town.ended}, return_when=asyncio.FIRST_COMPLETED, timeout=60)
-    if answer.done():
-        answer.result()
-    else:
-        answer.cancel()
-        assert town.ended.done(), "there was no answer within a minute"
+    steps = [saying(site, text.format(**people)), saying(site, "!division list")]
+    return await play(processes, steps, kills)
 
 
 class OnFake:

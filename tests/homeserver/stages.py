@@ -78,6 +78,12 @@ class Stage:
     room_of: Callable[[Person], Awaitable[RoomId]]
     #: Makes a ghost and lets it join a public room.
     ghost_in: Callable[[RoomId], Awaitable[UserId]]
+    #: Takes somebody's display name away.
+    unname: Callable[[Person], Awaitable[object]]
+    #: A name of this homeserver under which there is no account.
+    nobody: UserId
+    #: Somebody of a homeserver that does not answer.
+    beyond: UserId
 
     def new_alias(self) -> RoomAlias:
         """Return an alias that nobody has."""
@@ -124,7 +130,13 @@ def fake_stage() -> Stage:
         await fake.join_as(ghost, room_id)
         return ghost
 
-    return Stage(fake, fake.bot, "city.example", "t-", person, room_of, ghost_in)
+    async def unname(somebody: Person) -> None:
+        fake.world.display_names.pop(somebody.user_id, None)
+
+    nobody, beyond = UserId("@nobody:city.example"), UserId("@toku:away.example")
+    fake.world.nobody.add(nobody)
+    fake.world.away.add("away.example")
+    return Stage(fake, fake.bot, "city.example", "t-", person, room_of, ghost_in, unname, nobody, beyond)
 
 
 def synapse_stage(homeserver: MatrixHomeserver, installation: Installation, client_of: ClientOf) -> Stage:
@@ -146,8 +158,16 @@ def synapse_stage(homeserver: MatrixHomeserver, installation: Installation, clie
             await ghost.close()
         return ghost.bot
 
+    async def unname(somebody: Person) -> None:
+        call = getattr(somebody, "call")  # noqa: B009 - only people with a real client have it
+        await call("PUT", f"/_matrix/client/v3/profile/{somebody.user_id}/displayname", {"displayname": ""})
+
     prefix = installation.alias_prefix
-    return Stage(homeserver, homeserver.bot, installation.server_name, prefix, person, room_of, ghost_in)
+    nobody = UserId(f"@nobody-{secrets.token_hex(3)}:{installation.server_name}")
+    # Port 1 of this machine: nobody listens there.
+    beyond = UserId("@toku:localhost:1")
+    server_name = installation.server_name
+    return Stage(homeserver, homeserver.bot, server_name, prefix, person, room_of, ghost_in, unname, nobody, beyond)
 
 
 def client_for(installation: Installation, user_id: UserId) -> MatrixHomeserver:

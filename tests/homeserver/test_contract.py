@@ -2,8 +2,9 @@
 
 import pytest
 
-from oshiyakusho_matrix.core.errors import Permanent
-from oshiyakusho_matrix.core.ids import RoomAlias, RoomId
+from oshiyakusho_matrix.core.errors import Permanent, Temporary
+from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, server_of
+from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.homeserver.interface import AliasTaken, Forbidden, NewRoom, StateEvent
 from tests.homeserver.stages import BOT_NAME, Stage, join_rule, localpart, refused
 
@@ -105,6 +106,19 @@ async def test_rooms_that_the_bot_is_not_in_are_forbidden_not_absent(stage: Stag
             await stage.homeserver.state_content(room_id, "m.room.name")
         with pytest.raises(Forbidden):
             await stage.homeserver.send_state(room_id, "m.room.name", "", {"name": "x"})
+
+
+async def test_the_rooms_that_the_bot_is_in_are_those_it_joined_and_has_not_left(stage: Stage) -> None:
+    owner = await stage.person("owner")
+    made, left = await stage.create(), await stage.create()
+    invited, joined = await stage.room_of(owner), await stage.room_of(owner)
+    for room_id in (invited, joined):
+        await owner.invite(room_id, stage.bot)
+    await stage.homeserver.join(joined)
+    await stage.homeserver.leave(left)
+    found = set(await stage.homeserver.joined_rooms())
+    assert {made, joined} <= found
+    assert not {invited, left} & found
 
 
 async def test_a_room_that_the_bot_has_left_shows_no_stale_state(stage: Stage) -> None:
@@ -323,3 +337,35 @@ async def test_an_alias_that_the_bot_gave_can_be_taken_back_even_from_outside(st
     await stage.homeserver.release_alias(alias)
     assert await stage.homeserver.resolve_alias(alias) is None
     await stage.homeserver.release_alias(alias)
+
+
+# --- accounts, and servers that are away
+
+
+async def test_an_account_is_there_whether_it_has_a_name_or_not_and_a_name_that_nobody_took_is_not(
+    stage: Stage,
+) -> None:
+    hanako = await stage.person("hanako")
+    assert await stage.homeserver.has_account(hanako.user_id)
+    await stage.unname(hanako)
+    assert await stage.homeserver.has_account(hanako.user_id)
+    assert await stage.homeserver.has_account(stage.bot)
+    assert not await stage.homeserver.has_account(stage.nobody)
+
+
+async def test_an_invite_to_a_server_that_is_away_may_work_later_and_says_which_it_is(stage: Stage) -> None:
+    room_id = await stage.create()
+    with pytest.raises(Temporary) as caught:
+        await stage.homeserver.invite(room_id, stage.beyond)
+    server = server_of(stage.beyond)
+    assert caught.value.why == say("the server {server} cannot be reached at present", server=server)
+    assert await stage.homeserver.state_content(room_id, "m.room.member", stage.beyond) is None
+
+
+async def test_what_is_refused_is_counted_and_what_is_not_there_is_not(stage: Stage) -> None:
+    before = dict(stage.homeserver.failures)
+    assert await stage.homeserver.resolve_alias(stage.new_alias()) is None
+    assert stage.homeserver.failures == before
+    with pytest.raises(Forbidden):
+        await stage.homeserver.send_state(NOWHERE, "m.room.topic", "", {"topic": "x"})
+    assert stage.homeserver.failures == before | {("send_state", "403"): before.get(("send_state", "403"), 0) + 1}

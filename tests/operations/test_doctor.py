@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 import yaml
@@ -18,6 +18,7 @@ from aiohttp import ClientSession, web
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Misconfigured, Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
+from oshiyakusho_matrix.core.text import plain, say
 from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
 from oshiyakusho_matrix.divisions.catalogue import shipped_directory
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
@@ -26,10 +27,14 @@ from oshiyakusho_matrix.homeserver.interface import Content, Forbidden, NewRoom,
 from oshiyakusho_matrix.operations import doctor_homeserver as matrix
 from oshiyakusho_matrix.operations.doctor import Instruments, check_limits, check_rooms, examine
 from oshiyakusho_matrix.operations.doctor_limits import LIMITS, InForce, limits_in_force
+from oshiyakusho_matrix.operations.doctor_records import check_parked, check_records
 from oshiyakusho_matrix.operations.findings import Examination, Verdict
 from oshiyakusho_matrix.settings import Settings
 from oshiyakusho_matrix.settings.keys import HomeserverKeys
 from oshiyakusho_matrix.settings.values import Listen, Registration
+from oshiyakusho_matrix.status.parking import Parked
+from oshiyakusho_matrix.status.troubles import Trouble, trouble_of
+from oshiyakusho_matrix.store.rows import Broken
 from tests.support.installations import Installation
 
 BOT = UserId("@shiyakusho:matrix.example.jp")
@@ -83,7 +88,7 @@ class Answers:
     clock: Callable[[], datetime | None] = now
     versions_available: frozenset[str] | Exception = frozenset({"11", "12"})
     limited: bool | Exception = False
-    rooms: Mapping[str, list[StateEvent] | Exception] = field(default_factory=dict)
+    rooms: Mapping[str, list[StateEvent] | Exception] = field(default_factory=lambda: office_with(jimukyoku="join"))
 
     async def versions(self) -> Sequence[str]:
         return given(self.speaks)
@@ -115,13 +120,34 @@ class Answers:
     async def state_content(self, room_id: RoomId, event_type: str, state_key: str = "") -> Content | None:
         raise AssertionError("not asked here")
 
+    async def joined_rooms(self) -> Sequence[RoomId]:
+        raise AssertionError("not asked here")
+
 
 async def at_revision() -> str:
     return "0001"
 
 
+async def no_office() -> None:
+    return None
+
+
 async def no_rooms() -> Sequence[tuple[RoomAlias, RoomId]]:
     return ()
+
+
+OFFICE = RoomId("!office")
+
+
+async def the_office() -> RoomId:
+    return OFFICE
+
+
+def office_with(**places: str) -> dict[str, list[StateEvent] | Exception]:
+    """The state of 事務局室 with people in it, besides the bot."""
+    inside = {BOT: "join", **{f"@{name}:matrix.example.jp": place for name, place in places.items()}}
+    state = [StateEvent("m.room.create", "", {"room_version": "12"}, BOT)]
+    return {OFFICE: [*state, *(StateEvent("m.room.member", u, {"membership": p}) for u, p in inside.items())]}
 
 
 def instruments(answers: Answers, *, hs_token: str = HS_TOKEN) -> Instruments:
@@ -131,6 +157,7 @@ def instruments(answers: Answers, *, hs_token: str = HS_TOKEN) -> Instruments:
         homeserver=answers,
         database=at_revision,
         managed_rooms=no_rooms,
+        office=the_office,
         routes=ping_routes(hs_token),
     )
 
@@ -179,6 +206,7 @@ async def tools(settings: Settings, *, hs_token: str | None = None) -> AsyncIter
             homeserver=examiner,
             database=at_revision,
             managed_rooms=no_rooms,
+            office=no_office,
             routes=ping_routes(hs_token or registration.hs_token),
         )
     finally:
@@ -204,6 +232,8 @@ async def test_a_sound_installation_is_found_sound(whole: Settings) -> None:
         "settings",
         "rooms",
         "database",
+        "records",
+        "parked",
         "homeserver",
         "clock",
         "as_token",
@@ -211,6 +241,7 @@ async def test_a_sound_installation_is_found_sound(whole: Settings) -> None:
         "rate limit of the bot",
         "room versions",
         "power",
+        "forgotten rooms",
     ]
 
 
@@ -287,7 +318,7 @@ async def test_a_bot_that_the_homeserver_holds_back_is_found(
 async def test_an_absent_homeserver_ends_the_examination_there(tmp_path: Path) -> None:
     answers = Answers(speaks=Temporary("versions: no connection to the homeserver (ClientConnectorError)"))
     found = await examine(settings_for(tmp_path), instruments(answers))
-    assert [one.name for one in found] == ["settings", "rooms", "database", "homeserver"]
+    assert [one.name for one in found] == ["settings", "rooms", "database", "records", "parked", "homeserver"]
     assert found[-1].verdict is Verdict.FAILED
     assert "http://127.0.0.1:8008" in said(found[-1])
 
@@ -308,6 +339,16 @@ async def test_an_absent_homeserver_ends_the_examination_there(tmp_path: Path) -
         (Answers(limited=Temporary("hierarchy: slow")), "rate limit of the bot", Verdict.FAILED, "hierarchy: slow"),
         (Answers(pinged=Permanent("ping: 400 M_URL_NOT_SET")), "way back", Verdict.FAILED, "must lead to"),
         (Answers(), "power", Verdict.WARNING, "No room has been made yet"),
+        (Answers(), "office", Verdict.OK, "room: 1."),
+        (
+            Answers(rooms=office_with(a="invite", b="leave")),
+            "office",
+            Verdict.WARNING,
+            "Invited: @a:matrix.example.jp /",
+        ),
+        (Answers(rooms=office_with(a="leave")), "office", Verdict.WARNING, "nobody is invited"),
+        (Answers(rooms=office_with(a="knock")), "office", Verdict.WARNING, "Restart `serve`"),
+        (Answers(rooms={OFFICE: Temporary("room_state: slow")}), "office", Verdict.FAILED, "room_state: slow"),
     ],
 )
 async def test_what_is_wrong_is_found_and_mended(
@@ -329,6 +370,24 @@ async def test_a_database_that_does_not_fit_is_found_and_its_rooms_are_not_asked
     assert "newer version" in said(found["database"])
     assert "db upgrade" in said(found["database"])
     assert "power" not in found
+
+
+async def test_an_office_that_is_not_made_or_not_ours_to_read_is_left_to_what_else_is_found(tmp_path: Path) -> None:
+    shut = Answers(rooms={OFFICE: Forbidden("the bot is not in this room any more")})
+    for looked in (replace(instruments(Answers()), office=no_office), instruments(shut)):
+        assert "office" not in by_name(await examine(settings_for(tmp_path, port=free_port()), looked))
+
+
+def test_a_file_of_limits_that_cannot_be_read_is_told_clearly(tmp_path: Path) -> None:
+    (tmp_path / "shut").symlink_to(tmp_path / "shut")  # shut to root as well
+    cases = {"none.yaml": "There is no file", ".": "is a directory", "shut": "cannot be read by the account"}
+    for file, why in ((tmp_path / name, why) for name, why in cases.items()):
+        (found,) = check_limits(file)
+        assert (found.name, found.verdict) == ("limits", Verdict.FAILED)
+        assert why in said(found)
+        assert str(file) in said(found)
+        assert "init" not in said(found)
+        assert "--homeserver-config" in said(found)
 
 
 async def test_an_empty_database_is_no_fault_and_is_not_asked_for_rooms(tmp_path: Path) -> None:
@@ -487,3 +546,26 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+# --- what the database holds
+
+
+async def test_records_that_cannot_be_read_and_what_was_set_aside_are_named_with_what_to_do() -> None:
+    async def records() -> list[Trouble]:
+        return [trouble_of(Broken("space", "zaisei", "ValueError: no such state"))]
+
+    async def parked() -> list[Parked]:
+        return [Parked("7KQ2M9XA", say("the room {name}", name="財政課"), "the room says no")]
+
+    async def away() -> list[Any]:
+        raise Temporary("the database is away")
+
+    (broken,), (waits,) = await check_records(records), await check_parked(parked)
+    told_broken, told_waits = (plain(each.found) + plain(each.mend or "") for each in (broken, waits))
+    assert (broken.name, broken.verdict) == ("records", Verdict.FAILED)
+    assert all(word in told_broken for word in ("zaisei", "no such state", "!rooms apply"))
+    assert (waits.name, waits.verdict) == ("parked", Verdict.WARNING)
+    assert all(word in told_waits for word in ("7KQ2M9XA", "財政課", "the room says no", "!drop 7KQ2M9XA"))
+    for found in (*await check_records(away), *await check_parked(away)):
+        assert found.verdict is Verdict.FAILED

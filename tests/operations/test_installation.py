@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from oshiyakusho_matrix.core.errors import Misconfigured
+from oshiyakusho_matrix.core.errors import Misconfigured, Refused
+from oshiyakusho_matrix.core.text import plain
 from oshiyakusho_matrix.divisions.catalogue import check, shipped_directory
 from oshiyakusho_matrix.operations import installation
 from oshiyakusho_matrix.operations.installation import Order, write_installation
@@ -106,8 +107,9 @@ def test_the_steps_name_the_files_and_the_commands(order: Order) -> None:
 def test_what_is_there_is_named_and_left_alone(order: Order, part: str) -> None:
     order.directory.mkdir(parents=True)
     (order.directory / part).write_text("mine")
-    with pytest.raises(Misconfigured, match=rf"{part} stands there already, and init overwrites nothing"):
+    with pytest.raises(Refused) as refused:
         write_installation(order)
+    assert f"there is already: {part}. init overwrites nothing" in plain(refused.value.text)
     assert everything_in(order.directory) == [part]
     assert (order.directory / part).read_text() == "mine"
 
@@ -115,8 +117,9 @@ def test_what_is_there_is_named_and_left_alone(order: Order, part: str) -> None:
 def test_a_dangling_link_is_not_written_through(order: Order, tmp_path: Path) -> None:
     order.directory.mkdir(parents=True)
     (order.directory / "registration.yaml").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(Misconfigured, match=r"registration\.yaml stands there already"):
+    with pytest.raises(Refused) as refused:
         write_installation(order)
+    assert "registration.yaml" in plain(refused.value.text)
     assert not (tmp_path / "elsewhere").exists()
 
 

@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from oshiyakusho_matrix.core.trail import following
 from oshiyakusho_matrix.reconcile.interface import Priority, Settled, WorkKey
 from oshiyakusho_matrix.reconcile.leases import Counts, Lease, LeaseLost, ParkedWork
+from oshiyakusho_matrix.reconcile.parked import drop_parked, oldest_due, parked_keys, retry_parked
 from oshiyakusho_matrix.reconcile.queue import WorkQueue
 from oshiyakusho_matrix.store.unit_of_work import Store
 from tests.reconcile.clocks import Clock
@@ -41,7 +43,7 @@ async def settle(store: Store, queue: WorkQueue, lease: Lease, look_again: datet
         await queue.settle(tx, lease, Settled(look_again))
 
 
-async def park(store: Store, queue: WorkQueue, lease: Lease, reason: str) -> bool:
+async def park(store: Store, queue: WorkQueue, lease: Lease, reason: str) -> str | None:
     async with store.transaction() as tx:
         return await queue.park(tx, lease, reason)
 
@@ -124,11 +126,13 @@ async def test_a_parked_key_rests_until_it_is_asked_for(store: Store, queue: Wor
     clock.advance(3600)
     assert await claim(queue) == []
     assert await queue.next_due(kinds=KINDS) is None
-    assert await queue.parked() == [ParkedWork(ZAISEI, "forbidden", clock() - timedelta(hours=1))]
     async with store.transaction() as tx:
-        assert await queue.retry_parked(tx) == [ZAISEI]
-        assert await queue.retry_parked(tx) == []
-    assert await queue.parked() == []
+        (parked,) = await parked_keys(tx.connection)
+        assert parked == ParkedWork(ZAISEI, "forbidden", clock() - timedelta(hours=1), parked.reference)
+        assert await retry_parked(tx, queue, "SOMEELSE") == []
+        assert await retry_parked(tx, queue, parked.reference) == [ZAISEI]
+        assert await retry_parked(tx, queue) == []
+        assert await parked_keys(tx.connection) == []
     (lease,) = await claim(queue)
     assert lease.attempts == 0
 
@@ -222,3 +226,44 @@ async def test_many_claim_at_once_and_no_key_goes_to_two(store: Store, queue: Wo
     batches = await asyncio.gather(*(claim(queue, 5) for _ in range(12)))
     claimed = [lease.key for batch in batches for lease in batch] + [lease.key for lease in await claim(queue, 40)]
     assert sorted(claimed) == keys
+
+
+async def test_what_is_given_up_is_gone_and_the_rest_stays(store: Store, queue: WorkQueue, clock: Clock) -> None:
+    for name in (ZAISEI, SOMU):
+        with following(f"REF-{name.name}"):
+            await ask(store, queue, name)
+    for lease in await claim(queue):
+        await park(store, queue, lease, "forbidden")
+    async with store.transaction() as tx:
+        assert await drop_parked(tx, queue, f"REF-{ZAISEI.name}") == 1
+        assert [(p.key, p.reference) for p in await parked_keys(tx.connection)] == [(SOMU, f"REF-{SOMU.name}")]
+
+
+async def test_a_key_keeps_the_reference_of_whoever_asked_last_until_it_has_settled(
+    store: Store, queue: WorkQueue, clock: Clock
+) -> None:
+    with following("FIRST"):
+        await ask(store, queue, ZAISEI)
+    with following("SECOND"):
+        await ask(store, queue, ZAISEI)
+    await ask(store, queue, ZAISEI)  # routine
+    (lease,) = await claim(queue)
+    assert (lease.reference, lease.due_at) == ("SECOND", clock())
+    with following("THIRD"):
+        await ask(store, queue, ZAISEI)
+    await settle(store, queue, lease)
+    (lease,) = await claim(queue)
+    assert lease.reference == "THIRD"
+    await settle(store, queue, lease, clock())
+    (lease,) = await claim(queue)
+    assert lease.reference is None
+
+
+async def test_since_when_work_is_due_is_told(store: Store, queue: WorkQueue, clock: Clock) -> None:
+    began = clock()
+    await ask(store, queue, ZAISEI)
+    clock.advance(60)
+    await ask(store, queue, SOMU)
+    async with store.reading() as connection:
+        assert await oldest_due(connection, clock()) == began
+        assert await oldest_due(connection, began - timedelta(seconds=1)) is None

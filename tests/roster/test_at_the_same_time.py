@@ -9,6 +9,9 @@ import pytest
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.outbox.render import Renderer
+from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
+from oshiyakusho_matrix.reconcile.follow_ups import DatabaseFollowUps
 from oshiyakusho_matrix.reconcile.queue import WorkQueue
 from oshiyakusho_matrix.roster.events import Announcer
 from oshiyakusho_matrix.roster.service import Roster
@@ -23,7 +26,9 @@ Deed = Callable[[Transaction], Coroutine[Any, Any, object]]
 
 @pytest.fixture
 def roster(store: Store) -> Roster:
-    return Roster(work=WorkQueue(store, clock=now), announcer=Announcer([]), bot=BOT)
+    queue = WorkQueue(store, clock=now)
+    follow_ups = DatabaseFollowUps(queue, DatabaseOutbox(Renderer()))
+    return Roster(work=queue, follow_ups=follow_ups, announcer=Announcer([]), bot=BOT)
 
 
 async def both(store: Store, first: Deed, second: Deed) -> None:

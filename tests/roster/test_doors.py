@@ -81,7 +81,8 @@ async def test_who_is_removed_while_a_room_is_made_that_they_have_entered_is_tak
         return room_id
 
     city.hs.create_room = removed_meanwhile  # type: ignore[method-assign]
-    write_town(city.rooms, {"divisions/shin.yaml": DIVISION.replace("zaisei", "shin")})
+    shin = DIVISION.replace("zaisei", "shin").replace("財政課", "新しい課").replace("Finance", "New")
+    write_town(city.rooms, {"divisions/shin.yaml": shin})
     await city.ask("!rooms apply --yes")
     assert city.room("ka-shin-danwa").membership(hanako) == "leave"
     assert city.room("cityhall").membership(hanako) == "leave"

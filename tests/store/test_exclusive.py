@@ -27,9 +27,9 @@ def test_a_second_process_is_refused_in_one_sentence_until_the_first_is_killed(t
     ) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "held\n"
-        with pytest.raises(Misconfigured, match=rf"\(number {first.pid}\) is serving with .*city\.db: end it"):
-            with exclusive(url):
-                pass
+        refusal = rf"\(number {first.pid}\) is serving with .*city\.db: end it"
+        with pytest.raises(Misconfigured, match=refusal), exclusive(url):
+            pass
         first.send_signal(signal.SIGKILL)
         first.wait()
         with exclusive(url):

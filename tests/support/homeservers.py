@@ -64,6 +64,10 @@ class Homeserver:
         """Return an installation that nobody has had; may start the homeserver once more."""
         return await self._pool.take()
 
+    async def installations(self, number: int) -> list[Installation]:
+        """Return so many of them, to be used at the same time."""
+        return await self._pool.take_together(number)
+
 
 @dataclass(frozen=True, slots=True)
 class Federation:

@@ -86,11 +86,15 @@ class InstallationPool:
 
     async def take(self) -> Installation:
         """Return an installation that nobody has had."""
-        if not self._loaded:
+        return (await self.take_together(1))[0]
+
+    async def take_together(self, number: int) -> list[Installation]:
+        """Return so many (at most ``BATCH``) that the homeserver knows at the same time."""
+        if len(self._loaded) < number:
             self.load()
             await self._synapse.stop()
             await self._synapse.start()
-        return self._loaded.pop()
+        return [self._loaded.pop() for _ in range(number)]
 
     def close(self) -> None:
         """Give the reserved ports back."""

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import aiohttp
 from aiohttp import web
@@ -31,7 +32,12 @@ class Reply:
         return web.Response(status=self.status, headers=self.headers, body=self.body)
 
 
-Forward = Callable[[], Awaitable[Reply]]
+class Forward(Protocol):
+    """Sends the request on, as often as it is called: to the proxy's target and by its path unless others are named."""
+
+    def __call__(self, target: str | None = None, *, path: str | None = None) -> Awaitable[Reply]: ...
+
+
 Meddler = Callable[[web.Request, Forward], Awaitable[web.StreamResponse]]
 
 
@@ -67,12 +73,16 @@ class Proxy:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        return await self.meddle(request, lambda: self._forward(request, body))
 
-    async def _forward(self, request: web.Request, body: bytes) -> Reply:
+        async def forward(target: str | None = None, *, path: str | None = None) -> Reply:
+            return await self._forward(request, body, (target or self.target) + (path or request.raw_path))
+
+        return await self.meddle(request, forward)
+
+    async def _forward(self, request: web.Request, body: bytes, address: str) -> Reply:
         assert self._session is not None
         self.passed[request.method] += 1
-        url = URL(self.target + request.raw_path, encoded=True)
+        url = URL(address, encoded=True)
         async with self._session.request(request.method, url, headers=_end_to_end(request.headers), data=body) as got:
             return Reply(got.status, _end_to_end(got.headers), await got.read())
 

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from oshiyakusho_matrix.core.text import Text
 from oshiyakusho_matrix.divisions.catalogue.files import Files, Finding
-from oshiyakusho_matrix.divisions.catalogue.schema import Circle, CityHall, Division, Kenjinkai, Located, NameWords
+from oshiyakusho_matrix.divisions.catalogue.schema import (
+    Circle,
+    CityHall,
+    Division,
+    Kenjinkai,
+    Located,
+    NameWords,
+    SpaceModel,
+)
 from oshiyakusho_matrix.divisions.domain import Names, Space
 
 
@@ -18,7 +26,7 @@ class Entry:
 
     space: Space
     file: str
-    model: Located
+    model: SpaceModel | Circle
     owner: Located
     parent_key: str
 
@@ -26,6 +34,10 @@ class Entry:
         """Return a mistake in one of its values."""
         source = self.owner if key in ("kind", self.parent_key) else self.model
         return Finding(self.file, *source.place(key), text)
+
+    def name_at(self, language: str) -> tuple[str, int, int]:
+        """Return file, line and column of its name in one language."""
+        return self.file, *self.model.name.place(language)
 
     @property
     def where(self) -> str:

@@ -7,13 +7,14 @@ Used by the models in ``catalogue.schema``. A rule that needs to look at two val
 import re
 import unicodedata
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from oshiyakusho_matrix.appservice.registration import ALIAS_PREFIXES
-from oshiyakusho_matrix.core.ids import SLUG_PATTERN, parse_user_id
+from oshiyakusho_matrix.core.ids import SLUG_PATTERN, UserId, parse_user_id, server_of
 from oshiyakusho_matrix.core.text import Text, say, visible
 
 #: Bytes that a room name may have: convention of clients and servers, not of the specification.
@@ -22,6 +23,8 @@ NAME_BYTES = 255
 TOPIC_BYTES = 1000
 
 _BRACED = re.compile(r"\{[^{}]*\}|[{}]")
+# A part of a DNS name (RFC 1123, section 2.1).
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 # State that the gate stands on, and state that is put back at once when anybody else changes it.
 _KEPT_STATE = frozenset(
     f"m.room.{name}"
@@ -108,7 +111,25 @@ def _user(text: str) -> str:
         good = False
     if not good:
         raise refuse(say('"{value}" is not a user id of the form @user:server.', value=visible(text, limit=60)))
+    if not _possible(server_of(UserId(text))):
+        raise refuse(say('"{value}" is of a server that there cannot be.', value=visible(text, limit=60)))
     return text
+
+
+def _possible(server: str) -> bool:
+    """Tell whether a server name could be one: a mistyped dot or port is found here, a mistyped name is not."""
+    if server.startswith("["):
+        host, _, port = server[1:].partition("]")
+        try:
+            IPv6Address(host)
+        except ValueError:
+            return False
+        port = port.removeprefix(":")
+    else:
+        host, _, port = server.partition(":")
+        if not all(_LABEL.fullmatch(label) for label in host.split(".")):
+            return False
+    return not port or 1 <= int(port) <= 65535
 
 
 def _powers(powers: dict[str, int]) -> dict[str, int]:

@@ -4,7 +4,8 @@ Called by ``rooms check|plan|apply``, ``init`` and ``doctor``. The files' shape 
 are in ``catalogue.fields`` (one value), ``catalogue.kinds`` (one kind) and ``catalogue.spaces`` (between files).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from oshiyakusho_matrix.core.errors import Misconfigured
@@ -20,10 +21,33 @@ def load_declaration(directory: Path) -> Declaration:
     """Read the declared city hall. Misconfigured names the first mistake and says how many more there are."""
     files, found = _read(directory)
     if files is None or found:
-        first = found[0]
-        more = f" ({len(found) - 1} more; `rooms check` lists them)" if len(found) > 1 else ""
-        place = directory / first.file
-        raise Misconfigured(f"{place}:{first.line}:{first.column}: {plain(first.message)}{more}")
+        raise _misconfigured(directory, found)
+    return _declare(files)
+
+
+def load_what_is_sound(directory: Path) -> Declaration:
+    """Read the declared city hall without those divisions in whose files there is a mistake.
+
+    For the first start alone: applied to a city hall that stands, it would close them. ``Misconfigured`` if a mistake
+    is anywhere else.
+    """
+    files, found = _read(directory)
+    if files is None:
+        raise _misconfigured(directory, found)
+    mistaken = {finding.file for finding in found}
+    if not mistaken <= {division.file for division in files.divisions}:
+        raise _misconfigured(directory, found)
+    return _declare(replace(files, divisions=[each for each in files.divisions if each.file not in mistaken]))
+
+
+def _misconfigured(directory: Path, found: Sequence[Finding]) -> Misconfigured:
+    first = found[0]
+    more = f" ({len(found) - 1} more; `rooms check` lists them)" if len(found) > 1 else ""
+    place = directory / first.file
+    return Misconfigured(f"{place}:{first.line}:{first.column}: {plain(first.message)}{more}")
+
+
+def _declare(files: Files) -> Declaration:
     entries = entries_of(files)
     return Declaration(
         hall=entries[0].space.slug,
@@ -50,6 +74,7 @@ def _all_findings(files: Files) -> Iterator[Finding]:
     entries: list[Entry] = entries_of(files)
     kinds = _kinds(files)
     yield from spaces.slug_findings(entries)
+    yield from spaces.name_findings(entries)
     if files.kinds.complete:
         yield from spaces.kind_name_findings(entries, kinds)
     if files.cityhall.complete:

@@ -22,6 +22,7 @@ from oshiyakusho_matrix.divisions.catalogue.fields import (
 )
 from oshiyakusho_matrix.divisions.catalogue.yaml_lines import START, Block, Place
 from oshiyakusho_matrix.divisions.domain import Allow, Audience, JoinRule, Posting
+from oshiyakusho_matrix.homeserver.creation import DEFAULT_VERSION
 
 
 class Located(BaseModel):
@@ -77,7 +78,7 @@ class TopicTemplates(Located):
 class Access(Located):
     """Who comes in and what they find. Said for a kind, it holds for its space and rooms unless they say otherwise."""
 
-    room_version: Literal["9", "10", "11", "12"] = Field("12", description="Matrix room version, in quotes.")
+    room_version: Literal["9", "10", "11", "12"] = Field(DEFAULT_VERSION, description="Matrix room version, in quotes.")
     join_rule: Annotated[JoinRule, Field(strict=False)] = Field(
         JoinRule.RESTRICTED, description="knock: by admission; restricted: by membership; invite; public: anyone."
     )

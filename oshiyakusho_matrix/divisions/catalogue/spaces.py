@@ -7,7 +7,7 @@ follow from a mistake that is reported already is not reported again.
 from collections.abc import Iterator, Mapping, Sequence
 
 from oshiyakusho_matrix.appservice.registration import ALIAS_PREFIXES
-from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.core.text import Text, fold, say
 from oshiyakusho_matrix.divisions.catalogue.entries import Entry
 from oshiyakusho_matrix.divisions.catalogue.errors import suggestion
 from oshiyakusho_matrix.divisions.catalogue.fields import NAME_BYTES, TOPIC_BYTES
@@ -36,6 +36,23 @@ def slug_findings(entries: Sequence[Entry]) -> Iterator[Finding]:
             )
         if len(set(space.heads)) < len(space.heads):
             yield entry.at("heads", say("A head is named twice."))
+
+
+def name_findings(entries: Sequence[Entry]) -> Iterator[Finding]:
+    """Yield divisions (circles among them) that share a name, and groups that do: people see nothing but names."""
+    first: dict[tuple[bool, str, str], Entry] = {}
+    slugs: set[str] = set()
+    for entry in entries:
+        space = entry.space
+        if space.slug in slugs:
+            continue  # reported already; most likely it is a copy
+        slugs.add(space.slug)
+        for language, name in (("ja", space.name.ja), ("en", space.name.en)):
+            twin = first.setdefault((isinstance(entry.model, GroupModel), language, fold(name)), entry)
+            if twin is not entry:
+                file, line, _ = twin.name_at(language)
+                text = say('The name "{name}" is taken: {where}.', name=name, where=f"{file}:{line}")
+                yield Finding(*entry.name_at(language), text)
 
 
 def kind_name_findings(entries: Sequence[Entry], kinds: Mapping[str, Kind]) -> Iterator[Finding]:

@@ -1,0 +1,164 @@
+"""What was acknowledged and is not sorted yet: whole transactions, a row each, of which events are made afterwards.
+
+One small write is all that a homeserver waits for, so it delivers what an outage has held back as fast as it can.
+``inbox`` keeps letters and has one of its hands sort them, in the order in which they came, several in one transaction.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import accumulate
+from typing import Any, Protocol
+
+import structlog
+from sqlalchemy import Row, delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oshiyakusho_matrix.appservice.border import Arrived, ClientEvent, read_transaction
+from oshiyakusho_matrix.appservice.relations import release, target_of
+from oshiyakusho_matrix.appservice.tables import inbox_letter, keep_events, keep_transaction
+from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.store.errors import StatementRefused
+from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+
+logger = structlog.get_logger(__name__)
+
+#: So many letters are sorted at once, with about so many events: others wait to write meanwhile.
+_LETTERS, _EVENTS = 100, 500
+
+
+class Sieve(Protocol):
+    """Tells which events can lead to nothing, from what they say and what the database says of their rooms."""
+
+    async def __call__(self, connection: AsyncConnection, events: Sequence[ClientEvent]) -> Collection[str]:
+        """Return the ids of those events; whatever is in doubt is not among them."""
+
+
+def _read(letter: Row[Any]) -> Arrived:
+    """Read a letter; a damaged one counts as one without events, or all that came after it would wait for ever."""
+    try:
+        return read_transaction(letter.body)
+    except ValueError:
+        logger.error("a transaction cannot be read any more", transaction=letter.txn_id)  # noqa: TRY400 - its text is people's
+        return read_transaction('{"events": []}')
+
+
+class Letters:
+    """``keep``, then ``sort`` until it says that there are no more. State that ``bot`` set is not kept."""
+
+    def __init__(self, store: Store, *, bot: UserId, sieve: Sieve | None, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._bot = bot
+        self._sieve = sieve
+        self._now = now
+        #: How many events were left out because they did not fit.
+        self.misfits = 0
+
+    async def keep(self, txn_id: str, arrived: Arrived) -> bool:
+        """Keep a transaction; False if there is nothing in it to keep. ``Temporary`` if the database is away."""
+        if all(map(self._is_ours, arrived.listed)):
+            return False
+        values = {"txn_id": txn_id, "body": arrived.text, "events": len(arrived.listed), "received_at": self._now()}
+        await self._store.write_one(insert(inbox_letter), values)
+        return True
+
+    async def any(self) -> bool:
+        """Tell whether there is a letter to sort."""
+        async with self._store.reading() as connection:
+            return await connection.scalar(select(inbox_letter.c.seq).limit(1)) is not None
+
+    async def sort(self) -> bool:
+        """Make events of the letters that came first; False if there are none."""
+        async with self._store.reading() as connection:
+            first = select(inbox_letter).order_by(inbox_letter.c.seq).limit(_LETTERS)
+            letters = _few((await connection.execute(first)).all())
+            opened = [self._open(letter) for letter in letters]
+            news = [event for each in opened for event in each.news]
+            idle = await self._sieve(connection, news) if self._sieve is not None else ()
+        try:
+            await self._file(opened, idle)
+        except StatementRefused:
+            for each in opened:
+                await self._file_singly(each, idle)
+        except _Overtaken:
+            logger.info("another process sorted the same transactions")
+        return bool(letters)
+
+    async def count(self, connection: AsyncConnection) -> int:
+        """Return how many events wait to be sorted, at most."""
+        return await connection.scalar(select(func.coalesce(func.sum(inbox_letter.c.events), 0))) or 0
+
+    async def first(self, connection: AsyncConnection) -> datetime | None:
+        """Return since when the first letter waits."""
+        first = select(inbox_letter.c.received_at).order_by(inbox_letter.c.seq).limit(1)
+        found: datetime | None = await connection.scalar(first)
+        return found
+
+    def _is_ours(self, event: object) -> bool:
+        return isinstance(event, dict) and isinstance(event.get("state_key"), str) and event.get("sender") == self._bot
+
+    def _open(self, letter: Row[Any]) -> "_Opened":
+        arrived = _read(letter)
+        news = [event for event in arrived.events if event.state_key is None or event.sender != self._bot]
+        return _Opened(letter, news, arrived.misfits)
+
+    async def _file(self, opened: Sequence["_Opened"], idle: Collection[str]) -> None:
+        """Put events in the place of letters; ``_Overtaken`` if another process was faster.
+
+        A later letter is not seen as the first by anybody before this is committed, so the order is kept.
+        """
+        async with self._store.transaction() as tx:
+            seqs = [each.letter.seq for each in opened]
+            gone = await tx.connection.execute(delete(inbox_letter).where(inbox_letter.c.seq.in_(seqs)))
+            if gone.rowcount != len(opened):
+                raise _Overtaken
+            for each in opened:
+                await self._keep_events(tx, each, idle)
+            await release(tx.connection, about=sorted(idle))
+        for each in opened:
+            if each.misfits:
+                self.misfits += len(each.misfits)
+                logger.warning("events that do not fit were left out", events=list(each.misfits))
+
+    @staticmethod
+    async def _keep_events(tx: Transaction, each: "_Opened", idle: Collection[str]) -> None:
+        digest = hashlib.sha256("\n".join(event.event_id for event in each.news).encode()).hexdigest()
+        at, txn_id = each.letter.received_at, each.letter.txn_id
+        if each.news and await keep_transaction(tx.connection, txn_id, digest, at):
+            await keep_events(tx.connection, txn_id, [(one, target_of(one)) for one in each.news], at, idle=idle)
+
+    async def _file_singly(self, each: "_Opened", idle: Collection[str]) -> None:
+        """Leave out the event that the database refuses: one must never hold up all that come after it."""
+        refused = list[str]()
+        for event in each.news:
+            try:
+                async with self._store.transaction() as tx:
+                    one = [(event, target_of(event))]
+                    await keep_events(tx.connection, each.letter.txn_id, one, each.letter.received_at, idle=idle)
+            except StatementRefused:
+                refused.append(event.event_id)
+        if refused:
+            logger.error("events that the database refused were left out", events=refused)
+        await self._file([_Opened(each.letter, (), (*each.misfits, *refused))], ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A letter, the events in it that concern us, and the names of those that do not fit."""
+
+    letter: Row[Any]
+    news: Sequence[ClientEvent]
+    misfits: Sequence[str]
+
+
+class _Overtaken(Exception):
+    """Another process sorted one of these letters."""
+
+
+def _few(letters: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+    """Return the first letters, so many that the transaction stays short; one at least, if there is any."""
+    many = accumulate(letter.events for letter in letters)
+    return [
+        letter for number, (letter, sum_) in enumerate(zip(letters, many, strict=True)) if not number or sum_ <= _EVENTS
+    ]

@@ -1,0 +1,61 @@
+"""Keys that wait for a person: what ``!status`` and ``doctor`` list, ``!retry`` takes up again and ``!drop`` gives up.
+
+Each is named by a reference number; those that one event asked for share one.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oshiyakusho_matrix.core.text import Value, from_json
+from oshiyakusho_matrix.reconcile.interface import Priority, WorkKey
+from oshiyakusho_matrix.reconcile.leases import ParkedWork
+from oshiyakusho_matrix.reconcile.queue import WorkQueue
+from oshiyakusho_matrix.reconcile.tables import work
+from oshiyakusho_matrix.store.unit_of_work import Transaction
+
+
+async def parked_keys(
+    connection: AsyncConnection, *, reference: str | None = None, limit: int | None = None
+) -> list[ParkedWork]:
+    """Return the parked keys (of one reference), the latest last."""
+    query = select(work).where(work.c.parked_at.is_not(None)).order_by(work.c.parked_at, work.c.kind, work.c.name)
+    if reference is not None:
+        query = query.where(work.c.reference == reference)
+    rows = await connection.execute(query.limit(limit))
+    return [ParkedWork(WorkKey(r.kind, r.name), _read(r.last_error), r.parked_at, r.reference or "") for r in rows]
+
+
+async def retry_parked(tx: Transaction, queue: WorkQueue, reference: str | None = None) -> list[WorkKey]:
+    """Have every parked key tried again, or those of one reference; return them."""
+    keys = [parked.key for parked in await parked_keys(tx.connection, reference=reference)]
+    await queue.ask(tx, *keys, priority=Priority.ASKED)
+    return keys
+
+
+async def drop_parked(tx: Transaction, queue: WorkQueue, reference: str) -> int:
+    """Forget the parked keys of a reference; return how many. Whoever asks for one anew has it tried anew."""
+    keys = [parked.key for parked in await parked_keys(tx.connection, reference=reference)]
+    for key in keys:
+        await queue.drop(tx, key)
+    return len(keys)
+
+
+async def oldest_due(connection: AsyncConnection, present: datetime) -> datetime | None:
+    """Return since when the key is due that has been due longest; None if nothing is due."""
+    query = select(func.min(work.c.due_at, type_=work.c.due_at.type)).where(
+        work.c.due_at <= present, work.c.parked_at.is_(None)
+    )
+    found: datetime | None = await connection.scalar(query)
+    return found
+
+
+def _read(kept: Any) -> Value:
+    """Read a reason back; one that cannot be read any more is told as it stands."""
+    try:
+        return from_json(kept) if isinstance(kept, Mapping) else str(kept)
+    except (KeyError, TypeError, AttributeError):
+        return str(kept)

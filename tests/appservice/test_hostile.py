@@ -1,0 +1,252 @@
+"""Whoever reaches the port can neither fill the memory, nor keep the homeserver out, nor have anything stored."""
+
+import itertools
+import json
+import os
+import random
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from oshiyakusho_matrix.operations.listener import Limits
+from tests.appservice.fakes import message
+from tests.appservice.hostile import (
+    Target,
+    counts,
+    deliver,
+    is_closed,
+    put,
+    seconds_until_closed,
+    serving,
+    status_of,
+)
+from tests.support.memory import TELLS
+
+pytestmark = pytest.mark.skipif(not TELLS, reason="this system does not tell how much memory a process has")
+
+MOST = Limits().connections
+FUZZED = int(os.environ.get("FUZZ_TRANSACTIONS", "1000000"))
+MANY = int(os.environ.get("HOSTILE_CONNECTIONS", "10000"))
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Target]:
+    """A server with patience."""
+    with serving(tmp_path) as running:
+        yield running
+
+
+def flood(target: Target, connections: int) -> None:
+    """Open idle connections; look that the homeserver's old connection and a new one get through, and at the memory."""
+    old = target.homeserver()
+    assert deliver(old, "before", [message("$before")]) == 200
+    before = target.memory()
+    for number in range(connections):
+        target.connect().sendall(b"PUT /_matrix")
+        if number % 500 == 250:
+            assert deliver(target.homeserver(), f"new{number}", [message(f"$new{number}")]) == 200
+    socket_before = old.sock
+    assert deliver(old, "after", [message("$after")]) == 200
+    assert old.sock is socket_before, "the homeserver's own connection was spared"
+    closed = sum(is_closed(each) for each in target.open)
+    assert closed >= connections - MOST
+    assert target.memory() - before < 20
+    print(f"{connections} connections: {closed} were closed, memory {before:.0f} → {target.memory():.0f} MiB")
+
+
+def test_idle_connections_take_no_memory_and_keep_the_homeserver_not_out(target: Target) -> None:
+    flood(target, 3 * MOST)
+
+
+@pytest.mark.soak
+def test_ten_thousand_idle_connections(target: Target) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, MANY + 500), hard))
+    try:
+        flood(target, MANY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("said", "drip"),
+    [(b"", b""), (b"GET /", b"x"), (b"GET /counts HTTP/1.1\r\nHost: x\r\nX: ", b"x")],
+    ids=["nothing", "the request line", "the headers"],
+)
+def test_a_head_that_does_not_end_is_not_waited_for(tmp_path: Path, said: bytes, drip: bytes) -> None:
+    with serving(tmp_path, head=1) as target:
+        connection = target.connect()
+        connection.sendall(said)
+        assert 0.5 < seconds_until_closed(connection, drip) < 5
+
+
+def test_a_head_after_the_first_request_is_not_waited_for_either(tmp_path: Path) -> None:
+    with serving(tmp_path, head=1) as target:
+        connection = target.connect()
+        connection.sendall(b"GET /counts HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert status_of(connection) == 200
+        while not connection.recv(1000).endswith(b"}"):
+            pass
+        connection.sendall(b"GET /")
+        assert 0.5 < seconds_until_closed(connection, b"x") < 5
+
+
+def test_a_body_that_does_not_end_is_not_waited_for_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
+    with serving(tmp_path, request=1) as target:
+        connection = target.connect()
+        connection.sendall(put(1, length=1_000_000))
+        assert 0.5 < seconds_until_closed(connection, b" ") < 5
+        assert counts(target)["pending"] == 0
+        assert deliver(target.homeserver(), 2, [message("$a")]) == 200
+
+
+def test_a_body_without_the_right_token_is_refused_before_it_comes_and_not_waited_for(target: Target) -> None:
+    for token, status in ((None, 401), ("wrong", 403)):
+        connection = target.connect()
+        connection.sendall(put(1, length=50_000_000, token=token))
+        assert status_of(connection) == status
+        assert seconds_until_closed(connection, b" ") < 10
+
+
+def bodies(target: Target, connections: int, token: str | None, *, patience: float) -> list[int]:
+    """Declare a body of 50 MB on each of many connections, and send two of it; return the answers, -1 for none.
+
+    ``patience`` is in seconds, for each answer.
+    """
+    made = []
+    for number in range(connections):
+        connection = target.connect()
+        made.append(connection)
+        connection.settimeout(0.5)
+        with suppress(OSError):  # it may be refused while we send
+            connection.sendall(put(number, length=50_000_000, token=token) + b" " * 2_000_000)
+    answers = []
+    for connection in made:
+        connection.settimeout(patience)
+        try:
+            answers.append(status_of(connection))
+        except TimeoutError:
+            answers.append(-1)
+    return answers
+
+
+@pytest.mark.parametrize("connections", [pytest.param(60), pytest.param(1000, marks=pytest.mark.soak)])
+def test_many_large_bodies_are_held_no_more_than_one_may_be(target: Target, connections: int) -> None:
+    before = target.memory()
+    assert set(bodies(target, connections, "wrong", patience=20)) <= {0, 403}
+    refused = target.memory()
+    assert refused - before < 30, "who has no token has no memory"
+    answers = bodies(target, connections, "the-homeservers-token", patience=0.01)
+    assert target.memory() - before < 130
+    print(f"{connections} bodies: {before:.0f} MiB, refused {refused:.0f}, with the token {target.memory():.0f} MiB")
+    assert 503 in answers or 0 in answers
+    assert counts(target)["pending"] == 0
+
+
+@pytest.mark.soak
+def test_two_hundred_slow_bodies(target: Target) -> None:
+    before = target.memory()
+    connections = [target.connect() for _ in range(200)]
+    for number, connection in enumerate(connections):
+        connection.sendall(put(number, length=1_000_000))
+    for _ in range(100):
+        for connection in connections:
+            connection.sendall(b"x" * 100)
+    assert target.memory() - before < 20
+    print(f"200 slow bodies: memory {before:.0f} → {target.memory():.0f} MiB")
+    assert deliver(target.homeserver(), "x", [message("$a")]) == 200
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters()), inner, max_size=3),
+    max_leaves=10,
+)
+FIELDS = sorted({*message("$"), "state_key", "redacts", "age"})
+RELATION = st.fixed_dictionaries(
+    {}, optional={"rel_type": st.sampled_from(["m.replace", "m.annotation"]) | ANY, "event_id": ANY, "key": ANY}
+)
+EVENT = st.dictionaries(st.sampled_from(FIELDS), ANY).map(lambda odd: message("$odd") | odd) | RELATION.map(
+    lambda relation: message("$related", content={"m.relates_to": relation})
+)
+TYPED = st.sampled_from(["m.room.message", "m.reaction", "m.room.redaction", "m.room.member", "m.room.encrypted"])
+
+
+@pytest.fixture(scope="module")
+def sturdy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """A server for many examples."""
+    with serving(tmp_path_factory.mktemp("sturdy")) as running:
+        yield running
+
+
+NUMBERS = itertools.count()
+
+
+@given(events=st.lists(EVENT | ANY, max_size=4), kind=TYPED, raw=st.binary(max_size=50))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_a_transaction_holds_is_taken_or_refused_and_handled(
+    sturdy: Target, events: list[Any], kind: str, raw: bytes
+) -> None:
+    homeserver = sturdy.homeserver()
+    typed = [event | {"type": kind} if isinstance(event, dict) else event for event in events]
+    assert deliver(homeserver, f"h{next(NUMBERS)}", [*typed, message(f"$good{next(NUMBERS)}")]) == 200
+    assert deliver(homeserver, f"h{next(NUMBERS)}", raw) in (200, 400)
+    assert deliver(homeserver, f"h{next(NUMBERS)}", b'{"events": [' + raw + b"]}") in (200, 400)
+    homeserver.close()
+    assert counts(sturdy)["parked"] == 0
+
+
+DEEP = [
+    b"[" * 200_000,
+    b'{"events":[' + b'{"content":' * 50_000,
+    b'{"events":[' + b"[" * 90_000 + b"]" * 90_000 + b"]}",
+]
+
+
+@pytest.mark.parametrize("body", [*DEEP, b"9" * 1_000_000, b'{"events":[' + b"1," * 500_000 + b"1]}"])
+def test_deep_and_huge_json_is_answered(sturdy: Target, body: bytes) -> None:
+    homeserver = sturdy.homeserver()
+    assert deliver(homeserver, f"d{next(NUMBERS)}", body) in (200, 400)
+    assert deliver(homeserver, f"d{next(NUMBERS)}", [message(f"$well{next(NUMBERS)}")]) == 200
+    homeserver.close()
+
+
+def broken(random_: random.Random, number: int) -> bytes:
+    """Return a transaction that is odd somewhere: a value of another type, a byte of its body, an end too early."""
+    odd: list[Any] = [None, True, -1, 10**30, 1e300, "", "\0", "\ud800", "x" * 300, [], {}, [[]], {"a": {"a": 1}}, "$a"]
+    events: list[Any] = [message(f"$f{number}-{each}") for each in range(random_.randrange(4))]
+    for event in events:
+        if random_.random() < 0.7:
+            event[random_.choice(FIELDS)] = random_.choice(odd)
+        if random_.random() < 0.3:
+            event["content"] = {"m.relates_to": {"rel_type": "m.annotation", "event_id": random_.choice(odd)}}
+    body = bytearray(json.dumps({"events": events}).encode())
+    if random_.random() < 0.3:
+        body[random_.randrange(len(body))] = random_.randrange(256)
+    return bytes(body[: random_.randrange(len(body))] if random_.random() < 0.1 else body)
+
+
+@pytest.mark.soak
+def test_a_million_broken_transactions(target: Target) -> None:
+    random_, homeserver = random.Random(int(os.environ.get("FUZZ_SEED", "1"))), target.homeserver()  # noqa: S311
+    statuses = dict.fromkeys((200, 400), 0)
+    began, before = time.monotonic(), target.memory()
+    for number in range(FUZZED):
+        body = broken(random_, number)
+        status = deliver(homeserver, f"z{number}", body)
+        assert status in statuses, (number, status, body)
+        statuses[status] += 1
+    rate = FUZZED / (time.monotonic() - began)
+    while (found := counts(target))["pending"]:
+        time.sleep(0.5)
+    memory = f"{before:.0f} → {target.memory():.0f} MiB"
+    print(f"{FUZZED} transactions, {rate:.0f} a second: {statuses}, {found}, {memory}")
+    assert found["parked"] == 0
+    assert target.memory() < before + 60
