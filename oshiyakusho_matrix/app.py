@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.appservice.router import Router
+from oshiyakusho_matrix.appservice.tables import lanes as inbox_lanes
 from oshiyakusho_matrix.commands.audit import audit_command
 from oshiyakusho_matrix.commands.chat_watch import ChatWatch, SealedWatch
 from oshiyakusho_matrix.commands.chats import ChatController
@@ -27,6 +28,7 @@ from oshiyakusho_matrix.commands.language import LANGUAGE
 from oshiyakusho_matrix.commands.plain_talk import PlainTalk
 from oshiyakusho_matrix.commands.reactions import Reactions
 from oshiyakusho_matrix.commands.runner import Runner
+from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.core.measures import Measures
@@ -45,6 +47,7 @@ from oshiyakusho_matrix.homeserver.interface import Homeserver
 from oshiyakusho_matrix.housekeeping import EVERY_DAY, Housekeeper
 from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.outbox.sender import OutboxSender
+from oshiyakusho_matrix.outbox.tables import lanes as outbox_lanes
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
 from oshiyakusho_matrix.reconcile.follow_ups import DatabaseFollowUps, FollowUpController
 from oshiyakusho_matrix.reconcile.loop import ControllerLoop
@@ -216,6 +219,8 @@ class CityHallApp:
                     await self.outbox.tell_secretariat(tx, trouble.left_out())
             # Due at once: what happened while we were away is looked for in every room.
             await self.queue.ask(tx, EVERY_DAY)
+            for waiting in (inbox_lanes, outbox_lanes):
+                await waiting.hurry(tx.connection, now())
 
     async def announce(self) -> bool:
         """Ask the homeserver to deliver what it holds back; False (and logged) if it cannot reach us yet."""

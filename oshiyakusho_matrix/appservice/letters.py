@@ -101,7 +101,8 @@ class Letters:
     def _open(self, letter: Row[Any]) -> "_Opened":
         arrived = _read(letter)
         news = [event for event in arrived.events if event.state_key is None or event.sender != self._bot]
-        return _Opened(letter, news, arrived.misfits)
+        # Not later than now: its events fall due then, and the clock may have been wrong when it came.
+        return _Opened(letter, news, arrived.misfits, min(letter.received_at, self._now()))
 
     async def _file(self, opened: Sequence["_Opened"], idle: Collection[str]) -> None:
         """Put events in the place of letters; ``_Overtaken`` if another process was faster.
@@ -124,7 +125,7 @@ class Letters:
     @staticmethod
     async def _keep_events(tx: Transaction, each: "_Opened", idle: Collection[str]) -> None:
         digest = hashlib.sha256("\n".join(event.event_id for event in each.news).encode()).hexdigest()
-        at, txn_id = each.letter.received_at, each.letter.txn_id
+        at, txn_id = each.at, each.letter.txn_id
         if each.news and await keep_transaction(tx.connection, txn_id, digest, at):
             await keep_events(tx.connection, txn_id, [(one, target_of(one)) for one in each.news], at, idle=idle)
 
@@ -135,21 +136,22 @@ class Letters:
             try:
                 async with self._store.transaction() as tx:
                     one = [(event, target_of(event))]
-                    await keep_events(tx.connection, each.letter.txn_id, one, each.letter.received_at, idle=idle)
+                    await keep_events(tx.connection, each.letter.txn_id, one, each.at, idle=idle)
             except StatementRefused:
                 refused.append(event.event_id)
         if refused:
             logger.error("events that the database refused were left out", events=refused)
-        await self._file([_Opened(each.letter, (), (*each.misfits, *refused))], ())
+        await self._file([_Opened(each.letter, (), (*each.misfits, *refused), each.at)], ())
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A letter, the events in it that concern us, and the names of those that do not fit."""
+    """A letter, the events in it that concern us, the names of those that do not fit, and when it came."""
 
     letter: Row[Any]
     news: Sequence[ClientEvent]
     misfits: Sequence[str]
+    at: datetime
 
 
 class _Overtaken(Exception):

@@ -1,8 +1,8 @@
 """The one source of time. Everything stored is UTC; people read Asia/Tokyo.
 
 The clock of a machine may be set back while we run. What was due "at once" just before would then lie in the future
-and wait, and what follows would seem to come before it. So time never goes back here: it is slowed down to half its
-speed until it agrees with the machine again, as NTP does with small differences.
+and wait, and what follows would seem to come before it. So in a process that serves (``hold_steady``) time never goes
+back: it is slowed down to half its speed until it agrees with the machine again, as NTP does with small differences.
 """
 
 import time
@@ -42,5 +42,14 @@ class SteadyClock:
         return datetime.now(UTC), time.monotonic()
 
 
-#: Returns the present moment, aware, in UTC.
-now = SteadyClock().now
+_steady: list[SteadyClock] = []
+
+
+def hold_steady() -> None:
+    """Have time never go back in this process from now on. Called once, when serving begins."""
+    _steady[:] = [SteadyClock()]
+
+
+def now() -> datetime:
+    """Return the present moment, aware, in UTC."""
+    return _steady[0].now() if _steady else datetime.now(UTC)

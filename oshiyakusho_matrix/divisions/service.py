@@ -16,6 +16,7 @@ from oshiyakusho_matrix.divisions.catalogue.fields import NAME_BYTES
 from oshiyakusho_matrix.divisions.domain import DIVISION, GROUP, Declaration, Lifecycle, Names, Space
 from oshiyakusho_matrix.divisions.heads import Heads
 from oshiyakusho_matrix.divisions.merge import HeadChange, Merged, merge
+from oshiyakusho_matrix.divisions.names import check_names, edited
 from oshiyakusho_matrix.divisions.picture import Picture, find_division, take_picture
 from oshiyakusho_matrix.divisions.tables import (
     SpaceRecord,
@@ -71,6 +72,9 @@ class CityHall:
         for change in merged.heads:
             await self._change_head(tx, change, by=by)
         picture = await self.picture(tx)
+        for changed in merged.changes:
+            if changed.after.lifecycle is Lifecycle.ACTIVE:
+                check_names(picture.records, changed.after.space.slug)
         _keep_addresses(picture)
         await register_rooms(tx, [room for slug in picture.records for room in picture.register_of(slug)])
         return merged, await ask_everything(tx, self._work, await self.picture(tx))
@@ -93,6 +97,7 @@ class CityHall:
             None,
         )
         after = replace(picture, records={**picture.records, slug: record})
+        check_names(after.records, slug)
         _check_sizes(after, slug)
         rooms = after.register_of(slug)
         clash = next((r.alias_localpart for r in rooms if r.alias_localpart in picture.rooms), None)
@@ -111,16 +116,15 @@ class CityHall:
         before = record.space
         if group is not None:
             _check_group(picture, group)
-        after = replace(
-            before,
-            name=Names(name.ja or before.name.ja, name.en or before.name.en),
-            purpose=Names(purpose.ja or before.purpose.ja, purpose.en or before.purpose.en),
-            parent=group or before.parent,
-        )
+        names, purposes = edited(before, name, purpose)
+        after = replace(before, name=names, purpose=purposes, parent=group or before.parent)
         if after == before:
             raise Refused(say("Nothing would change. Say what: `--name`, `--name-en`, `--purpose` or `--group`."))
         changed = replace(record, space=after)
-        _check_sizes(replace(picture, records={**picture.records, slug: changed}), slug)
+        records = {**picture.records, slug: changed}
+        if names != before.name:
+            check_names(records, slug)
+        _check_sizes(replace(picture, records=records), slug)
         await self._save(tx, changed, new=False)
         # Asked for before and after: if it moved, the old group drops its link too.
         keys = await ask_space(tx, self._work, picture, slug)
@@ -128,8 +132,11 @@ class CityHall:
 
     async def set_lifecycle(self, tx: Transaction, slug: str, lifecycle: Lifecycle) -> list[WorkKey]:
         """Archive a division, or open an archived one again. Refused if it is in that state."""
-        record = find_division(await self._begin(tx), slug)
+        picture = await self._begin(tx)
+        record = find_division(picture, slug)
         refuse_if(record, lifecycle)
+        if lifecycle is Lifecycle.ACTIVE:
+            check_names(picture.records, slug)
         await self._save(tx, replace(record, lifecycle=lifecycle), new=False)
         return await ask_space(tx, self._work, await self.picture(tx), slug)
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from oshiyakusho_matrix.app import CityHallApp, Identity, load_from
 from oshiyakusho_matrix.appservice.routes import appservice_routes
+from oshiyakusho_matrix.core.clock import hold_steady
 from oshiyakusho_matrix.core.errors import Misconfigured, Permanent, Temporary
 from oshiyakusho_matrix.divisions.catalogue import load_what_is_sound
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
@@ -99,6 +100,7 @@ async def _require_homeserver(app: CityHallApp, settings: Settings) -> None:
 
 async def serve(settings: Settings, *, on_ready: Callable[[CityHallApp], None] | None = None) -> None:
     """Run everything until SIGTERM or SIGINT; then drain and return within seconds."""
+    hold_steady()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -28,6 +28,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -147,6 +148,11 @@ class Lanes:
             .limit(limit)
         )
         return (await connection.execute(query)).all()
+
+    async def hurry(self, connection: AsyncConnection, present: datetime) -> None:
+        """Have what waits tried at once, as after a start: the clock by which it waits may have been wrong."""
+        waiting = (self.table.c.state == RowState.PENDING, self.table.c.due_at > present)
+        await connection.execute(update(self.table).where(*waiting).values(due_at=present))
 
     async def counts(self, connection: AsyncConnection) -> dict[str, int]:
         """Return how many rows wait and how many are parked, for health and metrics."""

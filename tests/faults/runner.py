@@ -22,6 +22,7 @@ from sqlalchemy import event
 
 from oshiyakusho_matrix.app import CityHallApp, Identity
 from oshiyakusho_matrix.appservice.routes import appservice_routes
+from oshiyakusho_matrix.core.clock import hold_steady
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.divisions.domain import Declaration
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
@@ -132,6 +133,7 @@ async def _live(order: Order, line: Connection) -> None:
         enough.set()
 
     loop.add_reader(line.fileno(), finish)
+    hold_steady()  # as ``serve`` does
     breaker = Breaker(order.breaks, order.directory / DATABASE)
     points = Points(order.kill_at if order.from_start else None, order.directory / STEPS, breaker.reached)
     async with _composed(order, points) as (app, deaf):
