@@ -78,6 +78,32 @@ async def test_from_the_previous_version_with_its_rows(empty: AsyncEngine) -> No
         assert await connection.scalar(text("SELECT count(*) FROM follow_up_key")) == 1
 
 
+async def test_what_was_under_way_goes_on_after_the_upgrade_that_shares_the_work(empty: AsyncEngine) -> None:
+    await upgrade(empty, "0002")
+    async with Store(empty).transaction() as tx:
+        await tx.connection.execute(
+            text(
+                "INSERT INTO inbox_event (event_id, txn_id, room_id, sender, type, content, unsigned, origin_server_ts,"
+                " received_at, reference, state, attempts, failures, due_at) VALUES ('$a', '1', '!a', '@a:b', 'm.x',"
+                " '{}', '{}', 0, CURRENT_TIMESTAMP, 'REF23456', 'pending', 0, 0, CURRENT_TIMESTAMP)"
+            )
+        )
+        await tx.connection.execute(
+            text(
+                "INSERT INTO work (kind, name, priority, due_at, asked, attempts, crashes, created_at)"
+                " VALUES ('room', 'ka-zaisei', 20, CURRENT_TIMESTAMP, 1, 0, 0, CURRENT_TIMESTAMP)"
+            )
+        )
+    await upgrade(empty)
+    await check_revision(empty)
+    async with Store(empty).reading() as connection:
+        event = (await connection.execute(text("SELECT state, refers_to FROM inbox_event"))).one()
+        assert tuple(event) == ("pending", None)
+        assert await connection.scalar(text("SELECT count(*) FROM work WHERE reference IS NULL")) == 1
+        for table in ("lane_lease", "inbox_letter"):
+            assert await connection.scalar(text(f"SELECT count(*) FROM {table}")) == 0  # noqa: S608 - names from above
+
+
 async def test_upgrading_twice_and_by_two_at_once_is_fine(empty: AsyncEngine, database_url: str) -> None:
     other = create_engine(database_url)
     await asyncio.gather(upgrade(empty), upgrade(other))
