@@ -113,7 +113,7 @@ class MemberController:
             # One broken room never keeps somebody in the others; now say so, and try again if that may help.
             raise worst(failures)
         # Out of how many rooms is not said: after a restart nobody knows how many it was in all.
-        return say("{user} was taken out of every room and is in none any more.", user=user_id)
+        return say("{user} was taken out of every room of the members and is in none any more.", user=user_id)
 
     async def _try_to_remove(self, made: Made, user_id: UserId) -> CityHallError | None:
         try:

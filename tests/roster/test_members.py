@@ -42,7 +42,7 @@ async def test_who_is_removed_is_out_of_every_room_and_cannot_return(city: FakeC
     hanako = await city.member("hanako")
     await come_in_everywhere(city, hanako)
     answer = await city.confirm(f"!member remove {hanako}")
-    assert f"{hanako} さんをすべての部屋から外しました" in answer
+    assert f"{hanako} さんを会員の部屋すべてから外しました" in answer
     assert where(city, hanako) == set()
     for room in ("cityhall", *ROOMS):
         with pytest.raises(Forbidden):
