@@ -9,7 +9,7 @@ from tests.support.users import MatrixUser
 T = TypeVar("T")
 
 #: How long anything may take until it is as it must be, in seconds. Only a failure ever waits that long.
-SOON = 30.0
+SOON = 90.0
 
 
 async def eventually(look: Callable[[], Awaitable[T | None]], waiter: MatrixUser, *, what: str) -> T:
