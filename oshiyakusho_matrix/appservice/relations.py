@@ -53,8 +53,11 @@ def as_it_is_now(row: Row[Any], changes: Iterable[Row[Any]]) -> Mapping[str, Any
     """Return the content of an event as its author left it; None if the author withdrew it.
 
     Only the author counts: what others may redact is for the room to decide, and is not taken for a command's end.
+    State is always looked at: a stranger who redacts the own join is inside all the same.
     """
     content: Mapping[str, Any] = row.content
+    if row.state_key is not None:
+        return content
     for change in changes:
         if change.sender != row.sender or change.room_id != row.room_id:
             continue

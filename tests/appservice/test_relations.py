@@ -93,6 +93,16 @@ async def test_what_its_author_withdrew_while_it_waited_is_not_handled(
     assert set((await desk.states()).values()) == {"done"}
 
 
+@pytest.mark.parametrize("first", ["state", "redaction"])
+async def test_state_is_looked_at_whoever_redacts_it_for_it_stands(desk: Desk, first: str) -> None:
+    joined = message("$join") | {"type": "m.room.member", "state_key": HANAKO, "content": {"membership": "join"}}
+    events = [joined, redaction("$redaction", "$join")]
+    await desk.hear(*(events if first == "state" else events[::-1]))
+    assert "$join" in desk.handled
+    (seen,) = (event for event in desk.seen if event.event_id == "$join")
+    assert seen.content == {"membership": "join"}
+
+
 @BESIDE
 async def test_a_redaction_that_comes_first_is_held_and_holds_nobody_up(
     desk: Desk, made: Callable[..., dict[str, Any]]
