@@ -105,7 +105,7 @@ class CityHallApp:
         self.outbox = outbox = DatabaseOutbox(Renderer())
         self.sender = OutboxSender(store, homeserver, self._address, outbox, hands=concurrency)
         bot, server_name = identity.bot, identity.server_name
-        keeper = RoomKeeper(homeserver, bot, making=making)
+        keeper = RoomKeeper(homeserver, bot, making=making, measures=measures)
         self.planner = Planner(store=store, keeper=keeper, server_name=server_name, secretariat=identity.secretariat)
         heads = Heads(work=queue)
         self.hall = CityHall(work=queue, heads=heads, server_name=server_name, bot=bot)
@@ -116,11 +116,12 @@ class CityHallApp:
         self.troubles = Troubles(store=store, load=load)
         self.parking = Parking(queue=queue, inbox=lambda: self.inbox, sender=self.sender, describe=describe)
         runner = Runner(outbox=outbox, follow_ups=follow_ups)
-        askers, places = RosterAskers(store=store, reader=homeserver), RosterPlaces(store=store)
+        askers = RosterAskers(store=store, reader=homeserver)
+        places = RosterPlaces(store=store, reader=homeserver, bot=bot)
         self.registry = registry = registry_with_help(
             (
                 LANGUAGE,
-                *status_commands(lambda: self.status.figures(), self.troubles.look, self.parking),
+                *status_commands(lambda: self.status.figures(), self.troubles.look, self.parking, describe),
                 *division_commands(self.hall, heads),
                 *member_commands(self.roster, accounts=homeserver, server_name=server_name, offices=offices),
                 *room_commands(self.hall, queue, load),
@@ -166,9 +167,8 @@ class CityHallApp:
                     outbox=outbox,
                     roster=self.roster,
                     server_name=server_name,
-                    measures=measures,
                 ),
-                MemberController(store=store, doors=homeserver, roster=self.roster),
+                MemberController(store=store, doors=homeserver, roster=self.roster, measures=measures),
                 PlanController(planner=self.planner, load=load),
                 ChatController(
                     store=store,

@@ -10,6 +10,7 @@ from typing import Protocol
 from sqlalchemy import delete
 
 from oshiyakusho_matrix.commands.confirmation import expire
+from oshiyakusho_matrix.commands.runs import forget_runs
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.reconcile.interface import Settled, WorkKey
 from oshiyakusho_matrix.roster.tables import drift
@@ -51,6 +52,7 @@ class Housekeeper:
             await each.trim(present - KEPT)
         async with self._store.transaction() as tx:
             await expire(tx, present, kept=KEPT)
+            await forget_runs(tx, present - KEPT)
             await tx.connection.execute(delete(drift).where(drift.c.reported_at < present - KEPT))
             await self._look_at_everything(tx)
         return Settled(look_again=present + _DAY)

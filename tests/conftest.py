@@ -5,9 +5,11 @@ top of them (``installation``, ``client_of``, ``database_url``) is its own and f
 """
 
 import importlib
+import itertools
 import pkgutil
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +27,9 @@ from tests.support.installations import Installation
 from tests.support.ports import ReservedPort
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.users import MatrixUser
+
+#: Makes an empty database of a kind and returns its URL.
+NewDatabase = Callable[[str], str]
 
 
 class ClientOf(Protocol):
@@ -132,15 +137,31 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewDatabase]:
+    """Makes empty databases and returns their URLs: ``new_database("sqlite")``, ``new_database("postgresql")``."""
+    with ExitStack() as stack:
+        numbers = itertools.count()
+
+        def make(kind: str) -> str:
+            if kind == "sqlite":
+                return f"sqlite+aiosqlite:///{tmp_path / f'{next(numbers)}.sqlite3'}"
+            server: Postgres = request.getfixturevalue("postgres")
+            return stack.enter_context(server.fresh_database())
+
+        yield make
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Either of the two databases: each test that asks for it runs on both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(database_kind: str, new_database: NewDatabase) -> str:
     """The URL of an empty database; each test that asks for it runs once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        yield f"sqlite+aiosqlite:///{tmp_path / 'oshiyakusho.db'}"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    with server.fresh_database() as url:
-        yield url
+    return new_database(database_kind)
 
 
 @pytest_asyncio.fixture

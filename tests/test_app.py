@@ -14,6 +14,7 @@ from oshiyakusho_matrix.core.text import plain
 from oshiyakusho_matrix.divisions.domain import Lifecycle
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.homeserver.interface import NewRoom
+from tests.conftest import NewDatabase
 from tests.divisions.little_town import CITYHALL, KINDS, ROOMS, SECOND, division, write_town
 from tests.support.fake_city import HALL, OFFICE, SECRETARY, SERVER, FakeCity, alias, fake_city, someone
 
@@ -22,8 +23,8 @@ BOT = UserId(f"@shiyakusho:{SERVER}")
 
 
 @pytest_asyncio.fixture
-async def city(tmp_path: Path) -> AsyncIterator[FakeCity]:
-    async with fake_city(tmp_path, write_town(tmp_path / "rooms")) as running:
+async def city(tmp_path: Path, database_url: str) -> AsyncIterator[FakeCity]:
+    async with fake_city(database_url, write_town(tmp_path / "rooms")) as running:
         yield running
 
 
@@ -61,36 +62,39 @@ async def test_a_second_apply_writes_nothing_and_reads_each_room_once(city: Fake
     assert city.hs.calls.total() == ROOMS
 
 
-async def test_a_restart_writes_nothing(tmp_path: Path) -> None:
+async def test_a_restart_writes_nothing(tmp_path: Path, database_url: str) -> None:
     rooms = write_town(tmp_path / "rooms")
     hs = FakeHomeserver(BOT)
-    async with fake_city(tmp_path, rooms, hs=hs):
+    async with fake_city(database_url, rooms, hs=hs):
         pass
     hs.calls.clear()
-    async with fake_city(tmp_path, rooms, hs=hs) as city:
+    async with fake_city(database_url, rooms, hs=hs) as city:
         assert set(hs.calls) <= READS
         assert await city.parked() == []
 
 
-async def test_a_lost_database_is_filled_again_from_the_rooms_that_are_there(tmp_path: Path) -> None:
+async def test_a_lost_database_is_filled_again_from_the_rooms_that_are_there(
+    tmp_path: Path, database_kind: str, new_database: NewDatabase
+) -> None:
     rooms = write_town(tmp_path / "rooms")
     hs = FakeHomeserver(BOT)
-    async with fake_city(tmp_path, rooms, hs=hs):
+    async with fake_city(new_database(database_kind), rooms, hs=hs):
         pass
     hs.calls.clear()
-    (tmp_path / "city.db").unlink()
-    async with fake_city(tmp_path, rooms, hs=hs) as city:
+    async with fake_city(new_database(database_kind), rooms, hs=hs) as city:
         assert hs.calls["create_room"] == 0
         assert len(hs.world.rooms) == ROOMS
         assert (await city.app.planner.plan(city.app.load())).empty
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_a_homeserver_that_fails_for_a_while_leaves_no_double_rooms(tmp_path: Path, after: bool) -> None:
+async def test_a_homeserver_that_fails_for_a_while_leaves_no_double_rooms(
+    tmp_path: Path, database_url: str, after: bool
+) -> None:
     hs = FakeHomeserver(BOT)
     for call in ("create_room", "send_state", "resolve_alias"):
         hs.fail_next(call, Temporary("502 from a proxy"), after=after)
-    async with fake_city(tmp_path, write_town(tmp_path / "rooms"), hs=hs) as city:
+    async with fake_city(database_url, write_town(tmp_path / "rooms"), hs=hs) as city:
         assert len(hs.world.rooms) == ROOMS
         assert (await city.app.planner.plan(city.app.load())).empty
 
@@ -161,9 +165,9 @@ async def test_an_alias_pattern_that_changes_makes_new_rooms_and_leaves_the_old_
     assert city.links("cityhall-kikaku") == {"ka-new-zaisei"}
 
 
-async def test_a_kind_of_room_version_11_lists_the_bot_among_the_users(tmp_path: Path) -> None:
+async def test_a_kind_of_room_version_11_lists_the_bot_among_the_users(tmp_path: Path, database_url: str) -> None:
     kinds = KINDS.replace("alias: ka-{slug}", "alias: ka-{slug}\n    space: {room_version: '11'}")
-    async with fake_city(tmp_path, write_town(tmp_path / "rooms", {"kinds.yaml": kinds})) as city:
+    async with fake_city(database_url, write_town(tmp_path / "rooms", {"kinds.yaml": kinds})) as city:
         assert city.powers("ka-zaisei") == {BOT: 100}
         assert BOT not in city.powers("ka-zaisei-danwa")
         assert (await city.app.planner.plan(city.app.load())).empty
@@ -171,12 +175,12 @@ async def test_a_kind_of_room_version_11_lists_the_bot_among_the_users(tmp_path:
 
 @pytest.mark.parametrize(("made", "wanted"), [("11", "12"), ("12", "11")])
 async def test_another_room_version_is_told_and_takes_nobodys_power_in_the_rooms_that_stand(
-    tmp_path: Path, made: str, wanted: str
+    tmp_path: Path, database_url: str, made: str, wanted: str
 ) -> None:
     def kinds(version: str) -> str:
         return KINDS.replace("alias: ka-{slug}", f"alias: ka-{{slug}}\n    space: {{room_version: '{version}'}}")
 
-    async with fake_city(tmp_path, write_town(tmp_path / "rooms", {"kinds.yaml": kinds(made)})) as city:
+    async with fake_city(database_url, write_town(tmp_path / "rooms", {"kinds.yaml": kinds(made)})) as city:
         powers, state = city.powers("ka-zaisei"), dict(city.room("ka-zaisei").state)
         (city.rooms / "kinds.yaml").write_text(kinds(wanted), encoding="utf-8")
         await apply(city)
@@ -210,9 +214,11 @@ async def test_what_an_administrator_adds_to_a_room_is_emptied_and_encryption_is
         assert words in city.heard()
 
 
-async def test_one_of_the_settings_secretariat_who_was_removed_is_not_let_in_again_by_a_restart(tmp_path: Path) -> None:
+async def test_one_of_the_settings_secretariat_who_was_removed_is_not_let_in_again_by_a_restart(
+    tmp_path: Path, database_url: str
+) -> None:
     rooms, other = write_town(tmp_path / "rooms"), someone("hanako")
-    async with fake_city(tmp_path, rooms) as city:
+    async with fake_city(database_url, rooms) as city:
         hs = city.hs
         await city.ask(f"!member admit {other} --secretariat")
         for room in (HALL, OFFICE):
@@ -220,19 +226,21 @@ async def test_one_of_the_settings_secretariat_who_was_removed_is_not_let_in_aga
         await city.settle()
         await city.ask(f"!member remove {SECRETARY} --yes", sender=other)
         assert {hs.room(room).membership(SECRETARY) for room in (HALL, OFFICE)} == {"leave"}
-    async with fake_city(tmp_path, rooms, hs=hs) as city:
+    async with fake_city(database_url, rooms, hs=hs) as city:
         assert {hs.room(room).membership(SECRETARY) for room in (HALL, OFFICE)} == {"leave"}
         assert "除名" in await city.ask(f"!member show {SECRETARY}", sender=other)
 
 
-async def test_the_last_of_the_secretariat_who_left_its_room_is_invited_again_by_a_restart(tmp_path: Path) -> None:
+async def test_the_last_of_the_secretariat_who_left_its_room_is_invited_again_by_a_restart(
+    tmp_path: Path, database_url: str
+) -> None:
     rooms = write_town(tmp_path / "rooms")
-    async with fake_city(tmp_path, rooms) as city:
+    async with fake_city(database_url, rooms) as city:
         hs = city.hs
         await hs.leave_as(SECRETARY, OFFICE)
         await city.settle()
         assert hs.room(OFFICE).membership(SECRETARY) == "leave"
-    async with fake_city(tmp_path, rooms, hs=hs) as city:
+    async with fake_city(database_url, rooms, hs=hs) as city:
         assert hs.room(OFFICE).membership(SECRETARY) == "join"  # invited, and the secretary accepted
         assert "事務局" in await city.ask("!status")
 
@@ -263,11 +271,13 @@ async def test_whoever_left_by_themselves_is_not_invited_into_a_hall_that_is_bui
     assert city.room("cityhall").membership(hanako) == "leave"
 
 
-async def test_an_address_that_leads_to_a_foreign_room_is_told_and_the_room_untouched(tmp_path: Path) -> None:
+async def test_an_address_that_leads_to_a_foreign_room_is_told_and_the_room_untouched(
+    tmp_path: Path, database_url: str
+) -> None:
     hs = FakeHomeserver(BOT)
     theirs = await hs.create_room_as(someone("yosomono"), NewRoom("12", alias_localpart="ka-zaisei-danwa"))
     before = dict(hs.world.rooms[theirs].state)
-    async with fake_city(tmp_path, write_town(tmp_path / "rooms"), hs=hs) as city:
+    async with fake_city(database_url, write_town(tmp_path / "rooms"), hs=hs) as city:
         assert hs.world.rooms[theirs].state == before
         parked = await city.parked()
         assert [str(p.key) for p in parked] == ["room:ka-zaisei-danwa"]
@@ -298,9 +308,9 @@ async def test_a_head_in_the_files_who_is_no_member_is_refused_and_nothing_is_ha
     assert not (await city.app.planner.plan(city.app.load())).empty
 
 
-async def test_one_of_the_secretariat_may_be_head_from_the_first_start_on(tmp_path: Path) -> None:
+async def test_one_of_the_secretariat_may_be_head_from_the_first_start_on(tmp_path: Path, database_url: str) -> None:
     rooms = write_town(tmp_path / "rooms", {"divisions/juumin.yaml": SECOND + f"heads: ['{SECRETARY}']\n"})
-    async with fake_city(tmp_path, rooms) as city:
+    async with fake_city(database_url, rooms) as city:
         assert city.powers("ka-juumin-oshirase") == {SECRETARY: 50}
         assert (await city.app.planner.plan(city.app.load())).empty
 

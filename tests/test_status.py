@@ -9,10 +9,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import aiohttp
+import psycopg
 import pytest
 import time_machine
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from psycopg import sql
+from sqlalchemy import make_url
 
 from oshiyakusho_matrix.app import CityHallApp, Identity, load_from
 from oshiyakusho_matrix.core.errors import Temporary
@@ -108,16 +111,30 @@ async def test_the_homeserver_is_looked_at_again_and_again(store: Store, monkeyp
             await looks.get()
 
 
-async def test_without_its_database_it_is_not_ready_but_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = create_engine(f"sqlite+aiosqlite:///{tmp_path / 'city.db'}")
+def take_away(database_url: str) -> None:
+    """Have a database gone, and nothing be made in its place."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        file = Path(str(url.database))
+        file.unlink()
+        file.mkdir()
+        return
+    server = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(str(url.database))))
+
+
+async def test_without_its_database_it_is_not_ready_but_alive(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = create_engine(database_url)
     store = Store(engine)
     health = Health(store, FakeHomeserver())
     health.phase = Phase.READY
     async with asked(health) as ask:
         assert (await ask("/healthz"))[0] == 200
         await engine.dispose()
-        (tmp_path / "city.db").unlink()
-        (tmp_path / "city.db").mkdir()
+        take_away(database_url)
         status, body = await ask("/healthz")
         assert (status, body["status"], body["database"]) == (503, "no database", "does not answer")
 
@@ -134,7 +151,7 @@ async def test_without_its_database_it_is_not_ready_but_alive(tmp_path: Path, mo
 
 
 async def test_what_serves_is_ready_from_when_the_city_hall_is_open_until_it_stops(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port, hs = ReservedPort(), FakeHomeserver()
     seen = dict[str, int]()
@@ -158,7 +175,7 @@ async def test_what_serves_is_ready_from_when_the_city_hall_is_open_until_it_sto
 
     @asynccontextmanager
     async def composed(_settings: Settings) -> AsyncIterator[CityHallApp]:
-        engine = create_engine(f"sqlite+aiosqlite:///{tmp_path / 'city.db'}")
+        engine = create_engine(database_url)
         await prepare(engine)
         identity = Identity(appservice_id="test", server_name=SERVER, bot=hs.bot, secretariat=(SECRETARY,))
         yield Watched(identity=identity, homeserver=hs, engine=engine, load=load_from(write_town(tmp_path / "rooms")))
@@ -170,7 +187,7 @@ async def test_what_serves_is_ready_from_when_the_city_hall_is_open_until_it_sto
         listen=Listen("127.0.0.1", port.open_to_listeners()),
         web_listen=None,
         bot=hs.bot,
-        database_url=f"sqlite+aiosqlite:///{tmp_path}/city.db",
+        database_url=database_url,
     )
     async with serving.running(cast("Settings", settings)):
         await look("open")

@@ -7,7 +7,6 @@ other rooms do not notice.
 
 import secrets
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -22,19 +21,15 @@ from oshiyakusho_matrix.appservice.letters import Letters, Sieve
 from oshiyakusho_matrix.appservice.precedence import Precedence
 from oshiyakusho_matrix.appservice.relations import (
     PATIENCE,
+    Changes,
     as_it_is_now,
     changes_to,
+    finish,
     hold,
     release,
     take_up,
 )
-from oshiyakusho_matrix.appservice.tables import (
-    inbox_event,
-    inbox_transaction,
-    lanes,
-    mark_done,
-    to_event,
-)
+from oshiyakusho_matrix.appservice.tables import inbox_event, inbox_transaction, lanes
 from oshiyakusho_matrix.core.clock import now as clock_now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import UserId
@@ -74,7 +69,7 @@ class Inbox:
         self._store = store
         self._route = route
         self._outbox = outbox
-        self._letters = Letters(store, bot=bot, sieve=sieve, now=now)
+        self._letters = Letters(store, outbox, bot=bot, sieve=sieve, now=now)
         self._now = now
         self._stopping = False
         self._precedence = Precedence()
@@ -110,25 +105,25 @@ class Inbox:
 
     async def counts(self) -> dict[str, int]:
         """Return how many events are pending and parked."""
-        async with self._store.reading() as connection:
-            counts = await lanes.counts(connection)
-            return counts | {"pending": counts["pending"] + await self._letters.count(connection)}
+        found = await self.backlog()
+        return {"pending": found.pending, "parked": found.parked}
 
     async def backlog(self) -> Backlog:
         """Return what is not done, and since when."""
         async with self._store.reading() as connection:
             sorted_ = await lanes.backlog(connection, inbox_event.c.received_at)
             unsorted, first = await self._letters.count(connection), await self._letters.first(connection)
+            damaged = await parked.count_letters(connection)
         oldest = min((at for at in (sorted_.oldest, first) if at is not None), default=None)
-        return replace(sorted_, pending=sorted_.pending + unsorted, oldest=oldest)
+        return Backlog(sorted_.pending + unsorted, sorted_.held, sorted_.parked + damaged, oldest)
 
     async def retry_parked(self, tx: Transaction, reference: str | None = None) -> int:
-        """Handle parked events (of one reference) once more, after their cause was mended; return how many."""
+        """Handle what is parked (under one reference) once more, after its cause was mended; return how much."""
         tx.after_commit(self._worker.wake)
         return await parked.retry(tx, reference, self._now())
 
     async def drop_parked(self, tx: Transaction, reference: str) -> int:
-        """Give the parked events of a reference up; return how many."""
+        """Give up what is parked under a reference; return how much."""
         tx.after_commit(self._worker.wake)
         return await parked.drop(tx, reference)
 
@@ -185,25 +180,25 @@ class Inbox:
             if self._stopping or present > until or row.due_at > present:
                 break
             with following(row.reference):
-                if not await self._handle(row, changes.get(row.event_id, ()), idle):
+                if not await self._handle(row, changes, idle):
                     break
         if idle:
             async with self._store.transaction() as tx:
-                await self._mark_done(tx, idle)
+                await self._mark_done(tx, idle, changes)
 
-    async def _handle(self, row: Row[Any], changes: Sequence[Row[Any]], idle: list[Row[Any]]) -> bool:
+    async def _handle(self, row: Row[Any], changes: Changes, idle: list[Row[Any]]) -> bool:
         """Handle one event; False if its room has to wait."""
         try:
             if row.refers_to is not None and await self._held(row):
                 return True
-            content = as_it_is_now(row, changes)
-            write = None if content is None else await self._route(to_event(row, content, self._now()))
+            event = await as_it_is_now(self._store, row, changes.get(row.event_id, ()), self._now())
+            write = None if event is None else await self._route(event)
             if write is None:
                 idle.append(row)
                 return True
             async with self._store.transaction() as tx:
                 # Marked first: it locks the row, so that of two workers one writes and the other finds it done.
-                if await self._mark_done(tx, [row]):
+                if await self._mark_done(tx, [row], changes):
                     with tx.caused_by("event", row.event_id):
                         await write(tx)
             logger.info("an event was handled", transaction=row.txn_id, event_id=row.event_id, type=row.type)
@@ -223,9 +218,9 @@ class Inbox:
         async with self._store.transaction() as tx:
             return await hold(tx.connection, row, self._now() + PATIENCE)
 
-    async def _mark_done(self, tx: Transaction, rows: Sequence[Row[Any]]) -> bool:
+    async def _mark_done(self, tx: Transaction, rows: Sequence[Row[Any]], changes: Changes) -> bool:
         """Mark events as done and take up what waits for them; False if another worker was faster."""
-        done = await mark_done(tx.connection, [row.seq for row in rows])
+        done = await finish(tx.connection, rows, changes)
         if await release(tx.connection, about=[row.event_id for row in rows]):
             tx.after_commit(self._worker.wake)
         return done

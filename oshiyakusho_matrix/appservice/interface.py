@@ -29,6 +29,9 @@ class InboundEvent:
     unsigned: Mapping[str, Any] = field(default_factory=dict)
     #: How long ago it was sent, as far as that can be known.
     age: timedelta = timedelta()
+    #: The message that this one edits, if that was handled before: by the same author in the same room, and not
+    #: withdrawn. ``age`` then is that message's.
+    edits: EventId | None = None
 
 
 class Listener(Protocol):

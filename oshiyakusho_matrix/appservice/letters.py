@@ -5,20 +5,22 @@ One small write is all that a homeserver waits for, so it delivers what an outag
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import accumulate
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from oshiyakusho_matrix.appservice.border import Arrived, ClientEvent, read_transaction
+from oshiyakusho_matrix.appservice.border import Arrived, BadTransaction, ClientEvent, NotJson, read_transaction
+from oshiyakusho_matrix.appservice.parked import park_letter, tell_of_letter
 from oshiyakusho_matrix.appservice.relations import release, target_of
 from oshiyakusho_matrix.appservice.tables import inbox_letter, keep_events, keep_transaction
 from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.core.trail import following
+from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.store.errors import StatementRefused
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
@@ -35,20 +37,21 @@ class Sieve(Protocol):
         """Return the ids of those events; whatever is in doubt is not among them."""
 
 
-def _read(letter: Row[Any]) -> Arrived:
-    """Read a letter; a damaged one counts as one without events, or all that came after it would wait for ever."""
-    try:
-        return read_transaction(letter.body)
-    except ValueError:
-        logger.error("a transaction cannot be read any more", transaction=letter.txn_id)  # noqa: TRY400 - its text is people's
-        return read_transaction('{"events": []}')
+#: A letter that is to be sorted.
+_WAITS: Final = inbox_letter.c.parked_at.is_(None)
 
 
 class Letters:
-    """``keep``, then ``sort`` until it says that there are no more. State that ``bot`` set is not kept."""
+    """``keep``, then ``sort`` until it says that there are no more. State that ``bot`` set is not kept.
 
-    def __init__(self, store: Store, *, bot: UserId, sieve: Sieve | None, now: Callable[[], datetime]) -> None:
+    A letter that cannot be read any more (a damaged database) is parked, or all that came after it would wait for ever.
+    """
+
+    def __init__(
+        self, store: Store, outbox: Outbox, *, bot: UserId, sieve: Sieve | None, now: Callable[[], datetime]
+    ) -> None:
         self._store = store
+        self._outbox = outbox
         self._bot = bot
         self._sieve = sieve
         self._now = now
@@ -66,43 +69,68 @@ class Letters:
     async def any(self) -> bool:
         """Tell whether there is a letter to sort."""
         async with self._store.reading() as connection:
-            return await connection.scalar(select(inbox_letter.c.seq).limit(1)) is not None
+            return await connection.scalar(select(inbox_letter.c.seq).where(_WAITS).limit(1)) is not None
 
     async def sort(self) -> bool:
         """Make events of the letters that came first; False if there are none."""
         async with self._store.reading() as connection:
-            first = select(inbox_letter).order_by(inbox_letter.c.seq).limit(_LETTERS)
-            letters = _few((await connection.execute(first)).all())
-            opened = [self._open(letter) for letter in letters]
+            sizes = select(inbox_letter.c.seq, inbox_letter.c.events).where(_WAITS)
+            few = _few((await connection.execute(sizes.order_by(inbox_letter.c.seq).limit(_LETTERS))).tuples())
+            # Their bodies only now: a hundred of the largest would not fit into memory.
+            bodies = select(inbox_letter).where(_WAITS, inbox_letter.c.seq.in_(few)).order_by(inbox_letter.c.seq)
+            letters = (await connection.execute(bodies)).all()
+            opened, damaged = self._open_all(letters)
             news = [event for each in opened for event in each.news]
             idle = await self._sieve(connection, news) if self._sieve is not None else ()
+        for letter, reason in damaged:
+            await self._park(letter, reason)
         try:
-            await self._file(opened, idle)
-        except StatementRefused:
-            for each in opened:
-                await self._file_singly(each, idle)
+            await self._file_all(opened, idle)
         except _Overtaken:
             logger.info("another process sorted the same transactions")
         return bool(letters)
 
     async def count(self, connection: AsyncConnection) -> int:
         """Return how many events wait to be sorted, at most."""
-        return await connection.scalar(select(func.coalesce(func.sum(inbox_letter.c.events), 0))) or 0
+        return await connection.scalar(select(func.coalesce(func.sum(inbox_letter.c.events), 0)).where(_WAITS)) or 0
 
     async def first(self, connection: AsyncConnection) -> datetime | None:
         """Return since when the first letter waits."""
-        first = select(inbox_letter.c.received_at).order_by(inbox_letter.c.seq).limit(1)
+        first = select(inbox_letter.c.received_at).where(_WAITS).order_by(inbox_letter.c.seq).limit(1)
         found: datetime | None = await connection.scalar(first)
         return found
 
     def _is_ours(self, event: object) -> bool:
         return isinstance(event, dict) and isinstance(event.get("state_key"), str) and event.get("sender") == self._bot
 
-    def _open(self, letter: Row[Any]) -> "_Opened":
-        arrived = _read(letter)
+    def _open_all(self, letters: Sequence[Row[Any]]) -> "tuple[list[_Opened], list[tuple[Row[Any], str]]]":
+        """Open letters; return beside them those that cannot be read, and why."""
+        opened, damaged = list[_Opened](), list[tuple[Row[Any], str]]()
+        for letter in letters:
+            try:
+                opened.append(self._open(letter, read_transaction(letter.body)))
+            except (NotJson, BadTransaction) as error:
+                damaged.append((letter, str(error)))
+        return opened, damaged
+
+    async def _park(self, letter: Row[Any], reason: str) -> None:
+        async with self._store.transaction() as tx:
+            if (reference := await park_letter(tx, letter, reason, self._now())) is not None:
+                logger.error("a transaction was parked", transaction=letter.txn_id, reference=reference, reason=reason)
+                with tx.caused_by("parked transaction", reference), following(reference):
+                    await tell_of_letter(tx, self._outbox, reference, reason)
+
+    def _open(self, letter: Row[Any], arrived: Arrived) -> "_Opened":
         news = [event for event in arrived.events if event.state_key is None or event.sender != self._bot]
         # Not later than now: its events fall due then, and the clock may have been wrong when it came.
         return _Opened(letter, news, arrived.misfits, min(letter.received_at, self._now()))
+
+    async def _file_all(self, opened: Sequence["_Opened"], idle: Collection[str]) -> None:
+        try:
+            await self._file(opened, idle)
+        except StatementRefused:
+            for each in opened:
+                await self._file_singly(each, idle)
 
     async def _file(self, opened: Sequence["_Opened"], idle: Collection[str]) -> None:
         """Put events in the place of letters; ``_Overtaken`` if another process was faster.
@@ -158,9 +186,12 @@ class _Overtaken(Exception):
     """Another process sorted one of these letters."""
 
 
-def _few(letters: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
-    """Return the first letters, so many that the transaction stays short; one at least, if there is any."""
-    many = accumulate(letter.events for letter in letters)
-    return [
-        letter for number, (letter, sum_) in enumerate(zip(letters, many, strict=True)) if not number or sum_ <= _EVENTS
-    ]
+def _few(sizes: Iterable[tuple[int, int]]) -> list[int]:
+    """Return which come first, so few that the transaction stays short; one at least, if there is any."""
+    few, events = list[int](), 0
+    for seq, number in sizes:
+        events += number
+        if few and events > _EVENTS:
+            break
+        few.append(seq)
+    return few

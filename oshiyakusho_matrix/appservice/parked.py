@@ -1,15 +1,19 @@
-"""Events that wait for a person, because handling them failed for good: how they are told, tried again, and given up.
+"""Events and letters that wait for a person: how they are put aside, told, tried again, and given up.
 
-``inbox`` parks; ``!retry`` and ``!drop`` come here through it.
+An event is parked by ``inbox`` because handling it failed for good, a letter by ``letters`` because it cannot be read.
+``!retry`` and ``!drop`` come here through ``inbox``.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, update
+from sqlalchemy import ColumnElement, Row, and_, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.appservice.relations import release
-from oshiyakusho_matrix.appservice.tables import inbox_event, lanes
+from oshiyakusho_matrix.appservice.tables import inbox_event, inbox_letter, lanes
+from oshiyakusho_matrix.core.ids import reference_of
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.outbox.interface import Outbox, ReplyTo
 from oshiyakusho_matrix.store.lanes import RowState
@@ -51,19 +55,65 @@ async def tell(tx: Transaction, outbox: Outbox, row: Row[Any], reason: str) -> N
         await outbox.reply(tx, ReplyTo(row.room_id, row.event_id, "ja"), sorry)
 
 
+async def park_letter(tx: Transaction, letter: Row[Any], reason: str, present: datetime) -> str | None:
+    """Put a letter aside and return its reference; None if another worker was faster."""
+    reference = reference_of("letter", letter.txn_id, str(letter.seq))
+    parked = await tx.connection.execute(
+        update(inbox_letter)
+        .where(inbox_letter.c.seq == letter.seq, inbox_letter.c.parked_at.is_(None))
+        .values(parked_at=present, reference=reference, last_error=reason)
+    )
+    return reference if parked.rowcount else None
+
+
+async def tell_of_letter(tx: Transaction, outbox: Outbox, reference: str, reason: str) -> None:
+    """Say in 事務局室 that a letter was put aside. Who wrote what is in it cannot be known."""
+    text = say(
+        "What the homeserver delivered at one time cannot be read any more, so I have put it aside: messages may go "
+        "unanswered, people who came in may go unseen until the daily look. Please give the operators the reference "
+        "{reference} (cause: {reason}).",
+        reference=reference,
+        reason=reason,
+    )
+    await outbox.tell_secretariat(tx, text)
+
+
+async def parked_letters(
+    connection: AsyncConnection, *, reference: str | None = None, limit: int | None = None
+) -> Sequence[Row[Any, Any, Any]]:
+    """Return parked letters (of one reference) without what is in them, in order."""
+    told = (inbox_letter.c.reference, inbox_letter.c.last_error, inbox_letter.c.received_at)
+    query = select(*told).where(_set_aside(reference)).order_by(inbox_letter.c.seq).limit(limit)
+    return (await connection.execute(query)).all()
+
+
+async def count_letters(connection: AsyncConnection) -> int:
+    """Return how many letters are parked."""
+    return await connection.scalar(select(func.count()).select_from(inbox_letter).where(_set_aside())) or 0
+
+
+def _set_aside(reference: str | None = None) -> ColumnElement[bool]:
+    parked = inbox_letter.c.parked_at.is_not(None)
+    return parked if reference is None else and_(parked, inbox_letter.c.reference == reference)
+
+
 async def retry(tx: Transaction, reference: str | None, present: datetime) -> int:
-    """Have parked events (of one reference) handled once more; return how many."""
+    """Have parked events and letters (of one reference) handled once more; return how many."""
+    letters = await tx.connection.execute(
+        update(inbox_letter).where(_set_aside(reference)).values(parked_at=None, reference=None, last_error=None)
+    )
     retried = await tx.connection.execute(
         update(inbox_event).where(lanes.is_parked(reference)).values(state=RowState.PENDING, failures=0, due_at=present)
     )
-    return retried.rowcount
+    return letters.rowcount + retried.rowcount
 
 
 async def drop(tx: Transaction, reference: str) -> int:
-    """Have the parked events of one reference never handled; return how many.
+    """Have the parked events and letters of one reference never handled; return how many.
 
-    Their rows stay, empty: delivered again they would be new otherwise.
+    The rows of events stay, empty: delivered again they would be new otherwise.
     """
+    letters = await tx.connection.execute(delete(inbox_letter).where(_set_aside(reference)))
     rows = await lanes.parked(tx.connection, reference=reference)
     await tx.connection.execute(
         update(inbox_event)
@@ -71,4 +121,4 @@ async def drop(tx: Transaction, reference: str) -> int:
         .values(state=RowState.DONE, content={}, unsigned={})
     )
     await release(tx.connection, about=[row.event_id for row in rows])
-    return len(rows)
+    return letters.rowcount + len(rows)

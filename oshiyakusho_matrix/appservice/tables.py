@@ -27,7 +27,8 @@ inbox_transaction = Table(
     Column("received_at", Moment, nullable=False),
 )
 
-#: Transactions as they came, until ``letters`` has made events of them; ``events`` of them at most.
+#: Transactions as they came, until ``letters`` has made events of them; ``events`` of them at most. One that cannot be
+#: read any more is parked: since then it has a ``reference``, and ``last_error`` says why.
 inbox_letter = Table(
     "inbox_letter",
     metadata,
@@ -36,6 +37,9 @@ inbox_letter = Table(
     Column("body", Text, nullable=False),
     Column("events", Integer, nullable=False),
     Column("received_at", Moment, nullable=False),
+    Column("parked_at", Moment),
+    Column("reference", String(8)),
+    Column("last_error", Text),
     sqlite_autoincrement=True,
 )
 
@@ -120,14 +124,17 @@ async def keep_events(
         await connection.execute(unless_known, rows)
 
 
-async def mark_done(connection: AsyncConnection, seqs: Sequence[int]) -> bool:
-    """Mark pending events as done, and forget their content; False if another worker was faster."""
-    done = await connection.execute(
+async def mark_done(
+    connection: AsyncConnection, seqs: Collection[int], *, states: Sequence[RowState] = (RowState.PENDING,)
+) -> frozenset[int]:
+    """Mark events that are in one of ``states`` as done, and forget their content; return which were."""
+    done = await connection.scalars(
         update(inbox_event)
-        .where(inbox_event.c.seq.in_(seqs), inbox_event.c.state == RowState.PENDING)
+        .where(inbox_event.c.seq.in_(seqs), inbox_event.c.state.in_(states))
         .values(state=RowState.DONE, content={}, unsigned={}, last_error=None)
+        .returning(inbox_event.c.seq)
     )
-    return done.rowcount == len(seqs)
+    return frozenset(done)
 
 
 def to_event(row: Row[Any], content: Mapping[str, Any], present: datetime) -> InboundEvent:
@@ -141,11 +148,11 @@ def to_event(row: Row[Any], content: Mapping[str, Any], present: datetime) -> In
         content=content,
         state_key=row.state_key,
         unsigned=row.unsigned,
-        age=_age(row, present),
+        age=age_of(row, present),
     )
 
 
-def _age(row: Row[Any], present: datetime) -> timedelta:
+def age_of(row: Row[Any], present: datetime) -> timedelta:
     """Return how long ago an event was sent: as old as the homeserver said it was, plus its time here.
 
     The homeserver reckons with when it got the event from another server, whose clock may be anything.

@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from oshiyakusho_matrix.commands.arguments import Place, Positional, parameters_of
+from oshiyakusho_matrix.commands.arguments import Parameter, Place, Positional, parameters_of
 from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
 from oshiyakusho_matrix.commands.registry import Registry
 from oshiyakusho_matrix.commands.tables import audit
@@ -43,7 +43,7 @@ _IN_WORDS = {
     Outcome.CONFIRMED: say("done after confirmation"),
     Outcome.DECLINED: say("called off"),
 }
-_CONFIRMED, _LAPSED = say("confirmed"), say("lapsed")
+_LAPSED = say("lapsed")
 
 
 async def note(
@@ -93,8 +93,14 @@ async def note_operator(tx: Transaction, what: str, arguments: Mapping[str, str]
 
 
 async def latest(connection: AsyncConnection, count: int) -> Sequence[Row[Any]]:
-    """Return the last ``count`` entries, the newest first."""
-    return (await connection.execute(select(audit).order_by(audit.c.id.desc()).limit(count))).all()
+    """Return the last entries of ``count`` commands, the newest first.
+
+    A command that asked for confirmation and got an answer has two: only its end is read out.
+    """
+    end = audit.alias()
+    ended = select(end.c.id).where(end.c.reference == audit.c.reference, end.c.id > audit.c.id).exists()
+    newest = select(audit).where(or_(audit.c.outcome != Outcome.ASKED.value, ~ended)).order_by(audit.c.id.desc())
+    return (await connection.execute(newest.limit(count))).all()
 
 
 class AuditArguments(BaseModel):
@@ -113,14 +119,13 @@ def audit_command(known: Callable[[], Registry], *, clock: Callable[[], datetime
         rows = await latest(call.tx.connection, call.arguments.count)
         if not rows:
             return Answer(say("The audit is empty."))
-        ends = await _ends(call.tx.connection, rows)
         lines = [
             say(
                 "- {at} {actor}: `{command}` ({outcome}, reference {reference})",
                 at=row.at.astimezone(JST).strftime("%Y-%m-%d %H:%M") if row.at else "?",
                 actor=row.actor,
                 command=_as_typed(row, known().named(row.command), call.asker.language),
-                outcome=_became(row, ends, clock()),
+                outcome=_became(row, clock()),
                 reference=row.reference,
             )
             for row in rows
@@ -138,43 +143,30 @@ def audit_command(known: Callable[[], Registry], *, clock: Callable[[], datetime
     )
 
 
-async def _ends(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> Mapping[str, Outcome]:
-    """Return what became, by reference, of those among ``rows`` that were asked for confirmation."""
-    asked = [row.reference for row in rows if row.outcome == Outcome.ASKED]
-    query = select(audit.c.reference, audit.c.outcome).where(
-        audit.c.reference.in_(asked), audit.c.outcome != Outcome.ASKED.value
-    )
-    if not asked:
-        return {}
-    known = list(Outcome)
-    found = await connection.execute(query)
-    return {row.reference: Outcome(row.outcome) for row in found if row.outcome in known}
-
-
-def _became(row: Row[Any], ends: Mapping[str, Outcome], at: datetime) -> Value:
+def _became(row: Row[Any], at: datetime) -> Value:
     """Say what became of a run. Nobody notes that a preview lapsed: it follows from the time."""
     if row.outcome not in list(Outcome):
         return str(row.outcome)  # nothing in the audit is ever mended
     outcome = Outcome(row.outcome)
-    if outcome is not Outcome.ASKED:
-        return _IN_WORDS[outcome]
-    if (end := ends.get(row.reference)) is not None:
-        return _IN_WORDS[end] if end is Outcome.DECLINED else _CONFIRMED
-    return _IN_WORDS[outcome] if at < row.at + PATIENCE else _LAPSED
+    return _LAPSED if outcome is Outcome.ASKED and at >= row.at + PATIENCE else _IN_WORDS[outcome]
 
 
 def _as_typed(row: Row[Any], command: Command[Any] | None, language: str) -> str:
     """Write a run in a language, much as it was typed; in the words of the record if there is no such command now."""
     name = name_of(command, language) if command else row.command
-    labels = {p.field: p.label(language) for p in parameters_of(command.arguments)} if command else {}
-    return " ".join(word for word in (PREFIX + name, row.target, *_others(row, labels)) if word)
+    parameters = {p.field: p for p in parameters_of(command.arguments)} if command else {}
+    return " ".join(word for word in (PREFIX + name, row.target, *_others(row, parameters, language)) if word)
 
 
-def _others(row: Row[Any], labels: Mapping[str, str]) -> Iterator[str]:
-    """Yield the arguments beside the target, by their names: whom a head was made of, what a name was changed to."""
+def _others(row: Row[Any], parameters: Mapping[str, Parameter], language: str) -> Iterator[str]:
+    """Yield the arguments beside the target: bare where they are typed so, else by their names."""
     arguments = row.arguments if isinstance(row.arguments, Mapping) else {}
     for field, value in arguments.items():
-        if value not in (None, False, "", [], row.target):
-            name = labels.get(field, field)
-            text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-            yield name if value is True else f"{name}={visible(text, limit=80)}"
+        text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        if value in (None, False, "", []) or text == row.target:
+            continue
+        parameter = parameters.get(field)
+        name = parameter.label(language) if parameter else field
+        bare = parameter is not None and parameter.place in (Place.POSITIONAL, Place.REST)
+        shown = visible(text, limit=80)
+        yield name if value is True else shown if bare else f"{name}={shown}"

@@ -48,13 +48,9 @@ class ChatWatch:
             elif row is not None:
                 # Each invite is another occasion to say hello; the address of a chat of ours is named by its reference.
                 reference = reference_of("chat", event.event_id) if invited and not row.own else row.reference
-                changes = (
-                    {"reference": reference, "state": "invited", "since": now()}
-                    if invited
-                    else {"state": "leaving"}
-                    if left
-                    else {"encrypted": True}
-                )
+                changes: dict[str, Any] = {"state": "leaving"} if left else {"encrypted": True}
+                if invited:
+                    changes = {"state": "invited", "since": now()} if row.own else _invitation(event, reference)
                 await tx.connection.execute(
                     update(direct_chat).where(direct_chat.c.reference == row.reference).values(changes)
                 )
@@ -69,21 +65,24 @@ class ChatWatch:
         return await self._places.listens(room_id) and not await self._places.is_direct(room_id)
 
     async def _note_invite(self, tx: Transaction, event: InboundEvent) -> str:
-        stripped = event.unsigned.get("invite_room_state")
-        types = [e.get("type") for e in stripped if isinstance(e, dict)] if isinstance(stripped, list) else []
         reference = reference_of("chat", event.event_id)
-        await tx.connection.execute(
-            insert(direct_chat).values(
-                reference=reference,
-                room_id=event.room_id,
-                user_id=event.sender,
-                direct=event.content.get("is_direct") is True,
-                encrypted="m.room.encryption" in types,
-                state="invited",
-                since=now(),
-            )
-        )
+        values = {"room_id": event.room_id, **_invitation(event, reference)}
+        await tx.connection.execute(insert(direct_chat).values(values))
         return reference
+
+
+def _invitation(event: InboundEvent, reference: str) -> dict[str, Any]:
+    """Return what an invite says of a chat; the one before may have said otherwise."""
+    stripped = event.unsigned.get("invite_room_state")
+    types = [e.get("type") for e in stripped if isinstance(e, dict)] if isinstance(stripped, list) else []
+    return {
+        "reference": reference,
+        "user_id": event.sender,
+        "direct": event.content.get("is_direct") is True,
+        "encrypted": "m.room.encryption" in types,
+        "state": "invited",
+        "since": now(),
+    }
 
 
 class SealedWatch:

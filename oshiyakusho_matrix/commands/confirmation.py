@@ -19,6 +19,7 @@ from oshiyakusho_matrix.commands.arguments import YES
 from oshiyakusho_matrix.commands.audit import PATIENCE, Outcome
 from oshiyakusho_matrix.commands.interface import Call, Command
 from oshiyakusho_matrix.commands.runner import Clock, Runner
+from oshiyakusho_matrix.commands.runs import note_run
 from oshiyakusho_matrix.commands.tables import confirmation
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.ids import UserId
@@ -83,6 +84,7 @@ class Confirmations:
                 state=State.WAITING.value,
             )
         )
+        await note_run(call.tx, call.reply_to.event_id, self._clock())
         await self._runner.note(command, call, Outcome.ASKED)
         ask = say(
             "Nothing has been done yet. To go ahead, react to this message with ✅ within {minutes} minutes; to leave "

@@ -6,6 +6,7 @@ a hidden command as to an invented one, which says how to become a member.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -19,7 +20,8 @@ from oshiyakusho_matrix.commands.interface import Asker, AskerLookup, Call, Plac
 from oshiyakusho_matrix.commands.message import Heard, Manner, hear
 from oshiyakusho_matrix.commands.parsing import Parsed, parse
 from oshiyakusho_matrix.commands.registry import Found, Group, Registry
-from oshiyakusho_matrix.commands.runner import ONLY_FOR, Clock, Runner, check_role
+from oshiyakusho_matrix.commands.runner import ONLY_FOR, Clock, Runner, check_role, refusal
+from oshiyakusho_matrix.commands.runs import has_run, is_first_edit
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
@@ -35,7 +37,7 @@ class Dispatch:
     """The way from a message to a command. Any error but ``Refused`` is the inbox's to retry or park.
 
     ``hall_address`` returns where people knock, for whoever is no member yet. What was asked longer than ``max_age``
-    ago is answered, and not done: nobody expects it any more.
+    ago is answered, and not done: nobody expects it any more. A message that ran nothing may be edited until it does.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class Dispatch:
 
     async def __call__(self, event: InboundEvent) -> Write | None:
         heard = hear(event, bot=self._bot, bot_name=self._bot_name)
-        if heard is None:
+        if heard is None or (event.edits is not None and event.age > self._max_age):
             return None
         direct = await self._places.is_direct(event.room_id)
         if not direct and (heard.manner is Manner.PLAIN or not await self._places.listens(event.room_id)):
@@ -73,7 +75,8 @@ class Dispatch:
         message = _Message(
             heard=heard,
             asker=asker,
-            to=ReplyTo(event.room_id, event.event_id, asker.language, heard.thread_root, asker.user_id),
+            to=ReplyTo(event.room_id, event.edits or event.event_id, asker.language, heard.thread_root, asker.user_id),
+            edited=event.edits is not None,
             reference=event.reference,
             meant=direct or heard.manner in (Manner.COMMAND, Manner.MENTIONED),
             obstacle=await self._obstacle(heard, asker, event),
@@ -104,6 +107,10 @@ class Dispatch:
 
     async def _answer(self, tx: Transaction, *, message: "_Message") -> None:
         heard, asker = message.heard, message.asker
+        if message.edited and await has_run(tx, message.to.event_id):
+            if message.meant and await is_first_edit(tx, message.to.event_id):
+                await self._outbox.reply(tx, message.to, _RAN_BEFORE)
+            return
         visible = self._visible_to[asker.role]
         found = (visible if asker.role is Role.ANYONE else self._registry).find(heard.words)
         if isinstance(found, Found):
@@ -124,7 +131,7 @@ class Dispatch:
             check_role(command, asker)
         except Refused as refused:
             await self._note_refusal(tx, found, message)
-            await self._outbox.reply(tx, message.to, refused.text)
+            await self._outbox.reply(tx, message.to, refusal(refused, message.reference))
             return
         try:
             parsed = _parse(found, message.heard, asker)
@@ -140,11 +147,12 @@ class Dispatch:
             await self._runner.run(command, call)
 
     async def _note_refusal(self, tx: Transaction, found: Found, message: "_Message") -> None:
-        """Enter into the audit what somebody tried without the right to."""
-        try:
-            arguments = _parse(found, message.heard, message.asker).arguments
-        except Refused:
-            arguments = None  # they will not be told what was wrong with it; the audit keeps who tried which command
+        """Enter into the audit what somebody tried without the right to; nobody can delete what a stranger wrote."""
+        arguments = None
+        if message.asker.role is not Role.ANYONE:
+            # Of what is wrong in itself the audit keeps who tried which command, too.
+            with suppress(Refused):
+                arguments = _parse(found, message.heard, message.asker).arguments
         await audit.note(
             tx,
             found.command,
@@ -160,6 +168,7 @@ class Dispatch:
 class _Message:
     """What was heard, and what was found out about it by looking.
 
+    ``edited``: these are new words for a message that was answered (or not) before; ``to`` is that one.
     ``meant``: surely said to the bot. ``obstacle``: what stands against the command in it. ``knock_at``: the hall, for
     strangers.
     """
@@ -168,6 +177,7 @@ class _Message:
     asker: Asker
     to: ReplyTo
     reference: str
+    edited: bool
     meant: bool
     obstacle: Refused | None
     knock_at: str
@@ -186,6 +196,8 @@ def _too_old(age: timedelta) -> Text:
         minutes=int(age % timedelta(hours=1) / timedelta(minutes=1)),
     )
 
+
+_RAN_BEFORE = say("I have acted on this message already, so editing it changes nothing. Please write a new one.")
 
 _OTHERS_READ_ALONG = say("Others would read the answer here. Please ask me in 事務局室 or in our direct chat.")
 

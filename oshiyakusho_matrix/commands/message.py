@@ -1,7 +1,8 @@
 """What a message says to the bot, if it says anything: without reply fallback, prefix and mention, as words.
 
-Pure. Called by ``dispatch`` for every message of a room. Edits, notices, what the bot or one of its ghosts said, and
-ordinary talk are no commands: a ghost speaks for a guest, and a guest commands nothing.
+Pure. Called by ``dispatch`` for every message of a room. Notices, what the bot or one of its ghosts said, and ordinary
+talk are no commands: a ghost speaks for a guest, and a guest commands nothing. An edit says what the message that it is
+of says by now; where that is not known, nothing.
 """
 
 import re
@@ -55,10 +56,11 @@ class Addressed:
 
 def hear(event: InboundEvent, *, bot: UserId, bot_name: str) -> Heard | None:
     """Return what a message says, or None if it is nothing that could be a command."""
-    said = addressed(event.type, event.state_key, event.sender, event.content, bot=bot, bot_name=bot_name)
+    content = event.content if event.edits is None else event.content["m.new_content"]
+    said = addressed(event.type, event.state_key, event.sender, content, bot=bot, bot_name=bot_name)
     if said is None:
         return None
-    relation = event.content.get("m.relates_to")
+    relation = content.get("m.relates_to")
     relation = relation if isinstance(relation, dict) else {}
     root = relation.get("event_id") if relation.get("rel_type") == "m.thread" else None
     words = split(said.text, said.start, said.pills)

@@ -13,11 +13,13 @@ import structlog
 from oshiyakusho_matrix.commands import audit
 from oshiyakusho_matrix.commands.audit import Outcome
 from oshiyakusho_matrix.commands.interface import Asker, Call, Command, Role
+from oshiyakusho_matrix.commands.runs import note_run
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import FollowUps
+from oshiyakusho_matrix.reconcile.reports import numbered
 
 logger = structlog.get_logger(__name__)
 
@@ -39,6 +41,7 @@ class Runner:
         if answer is None:
             return
         logger.info("a command was run", command=command.names[0], reference=call.reference, keys=len(answer.after))
+        await note_run(call.tx, call.reply_to.event_id, self._clock())
         await self.note(command, call, outcome, target=answer.target)
         to = replace(call.reply_to, language=answer.language) if answer.language else call.reply_to
         if answer.after:
@@ -68,7 +71,7 @@ class Runner:
         """Say why this is not done, and enter that into the audit."""
         logger.info("a command was refused", command=command.names[0], reference=call.reference)
         await self.note(command, call, Outcome.REFUSED)
-        await self._outbox.reply(call.tx, call.reply_to, refused.text)
+        await self._outbox.reply(call.tx, call.reply_to, refusal(refused, call.reference))
 
     async def note(self, command: Command[Any], call: Call[Any], outcome: Outcome, *, target: str = "") -> None:
         """Enter this run into the audit, if the command is one that is audited."""
@@ -88,7 +91,14 @@ def check_role(command: Command[Any], asker: Asker) -> None:
     """Raise ``Refused`` if somebody must not use a command."""
     if asker.role >= command.role:
         return
-    raise Refused(ONLY_FOR[command.role])
+    raise Refused(ONLY_FOR[command.role], turn_to_others=command.role is Role.SECRETARIAT)
+
+
+def refusal(refused: Refused, reference: str) -> Text:
+    """Say why something is not done; with the reference number where others have to help."""
+    if not refused.turn_to_others:
+        return refused.text
+    return replace(refused.text, parts=(*refused.text.parts, *numbered(reference)))
 
 
 ONLY_FOR: dict[Role, Text] = {

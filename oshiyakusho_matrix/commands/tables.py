@@ -1,4 +1,4 @@
-"""Tables of the command language: the audit, previews that wait for ✅, who reads which language. Names are for ever.
+"""Tables of the command language: the audit, what ran, what waits for ✅, who reads which language. Names are for ever.
 
 The audit is append-only by triggers: ``APPEND_ONLY`` holds their statements for the migration, and ``create_all`` of
 the tests runs the same ones.
@@ -38,6 +38,15 @@ confirmation = Table(
     Column("expires_at", Moment, nullable=False),
     Column("preview_event_id", String(255), nullable=True, unique=True),
     Column("state", String(16), nullable=False),
+)
+
+#: Messages that ran a command or asked for a ✅: editing them runs nothing any more. ``told`` is whether that was said.
+command_run = Table(
+    "command_run",
+    metadata,
+    Column("event_id", String(255), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("told", Boolean, nullable=False, server_default=false()),
 )
 
 language_preference = Table(

@@ -22,11 +22,16 @@ class CityHallError(Exception):
 
 
 class Refused(CityHallError):
-    """What was asked is not possible; ``text`` tells the person why and what to do instead."""
+    """What was asked is not possible; ``text`` tells the person why and what to do instead.
 
-    def __init__(self, text: Text) -> None:
+    ``turn_to_others``: they can do nothing about it but turn to the secretariat or the operators, with the reference
+    number that the answer then tells.
+    """
+
+    def __init__(self, text: Text, *, turn_to_others: bool = False) -> None:
         super().__init__(text.msgid)
         self.text = text
+        self.turn_to_others = turn_to_others
 
 
 class Temporary(CityHallError):

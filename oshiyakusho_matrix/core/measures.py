@@ -1,6 +1,6 @@
 """What one process counts while it works, for whoever watches it; ``operations.monitoring`` reads it at each scrape.
 
-``app`` makes one ``Measures``; the controller loop and the controllers that keep the gate write to it. Nothing is
+``app`` makes one ``Measures``; the controller loop and whatever takes people out of gated rooms write to it. Nothing is
 decided by these numbers, and they begin at 0 with each start.
 """
 
@@ -49,9 +49,14 @@ class Durations:
 class Measures:
     """``latency`` is from when a key was due until it had settled, ``runs`` what the controller took, both by kind.
 
-    ``put_out`` counts people who were found in gated rooms without belonging there, and were put out.
+    ``put_out`` counts those who were in a gated room without belonging there, and were put out: strangers and members
+    who were removed, once for each room.
     """
 
     latency: Durations = field(default_factory=Durations)
     runs: Durations = field(default_factory=Durations)
     put_out: int = 0
+
+    def took_out(self, ended: str | None) -> None:
+        """Count somebody who was taken out of a gated room, if the membership that ended was one inside."""
+        self.put_out += ended == "join"

@@ -145,7 +145,7 @@ def division_commands(hall: CityHall, heads: Heads) -> tuple[Command[Any], ...]:
 
     async def head(call: Call[Head]) -> Answer:
         a = call.arguments
-        picture = await hall.picture(call.tx)
+        picture = await hall.picture_to_change(call.tx)
         record = find_division(picture, a.division)
         slug, name = record.space.slug, record.space.name.ja
         if a.end:
@@ -199,7 +199,8 @@ def room_commands(hall: CityHall, work: Work, load: Callable[[], Declaration]) -
         try:
             return await asyncio.to_thread(load)
         except Misconfigured as error:
-            raise Refused(say("The files cannot be used: {reason}", reason=str(error))) from error
+            why = say("The files cannot be used: {reason}", reason=str(error))
+            raise Refused(why, turn_to_others=True) from error
 
     async def plan(call: Call[Nothing]) -> Answer:
         key = WorkKey("plan", call.reference)

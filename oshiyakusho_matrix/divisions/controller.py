@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
+from typing import Final
 
 import structlog
 from sqlalchemy import select, update
@@ -11,45 +12,27 @@ from sqlalchemy import select, update
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomId, UserId
-from oshiyakusho_matrix.core.measures import Measures
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.asking import ask_everything
-from oshiyakusho_matrix.divisions.desired import NotYet
+from oshiyakusho_matrix.divisions.comparison import compare, desire, observe
 from oshiyakusho_matrix.divisions.domain import Allow
 from oshiyakusho_matrix.divisions.drift import describe
 from oshiyakusho_matrix.divisions.picture import Picture, take_picture
 from oshiyakusho_matrix.divisions.tables import title
-from oshiyakusho_matrix.divisions.unknown import leave_unknown
 from oshiyakusho_matrix.homeserver.interface import StateEvent
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Priority, Settled, Work
-from oshiyakusho_matrix.reconcile.room_plan import (
-    Absent,
-    Action,
-    Conflict,
-    DesiredRoom,
-    Observed,
-    Present,
-    PutOut,
-    TakeOut,
-    Unknown,
-    drifted,
-    plan,
-    take_outs,
-)
+from oshiyakusho_matrix.reconcile.room_plan import Conflict, Observed, Present, PutOut, TakeOut, Unknown, drifted
 from oshiyakusho_matrix.reconcile.rooms import RoomKeeper
 from oshiyakusho_matrix.roster.domain import ManagedRoom
 from oshiyakusho_matrix.roster.service import Roster, note_outsiders, note_room, room_key
-from oshiyakusho_matrix.roster.tables import (
-    current_among,
-    drift,
-    leaving_among,
-    removed_since,
-    unreadable_among,
-)
+from oshiyakusho_matrix.roster.tables import anybody_leaving, drift, leaving_among
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 logger = structlog.get_logger(__name__)
+
+#: No run takes so long, and no two processes' clocks differ by so much.
+_LONG: Final = timedelta(hours=1)
 
 
 class RoomController:
@@ -66,7 +49,6 @@ class RoomController:
         outbox: Outbox,
         roster: Roster,
         server_name: str,
-        measures: Measures | None = None,
     ) -> None:
         self._store = store
         self._keeper = keeper
@@ -74,23 +56,22 @@ class RoomController:
         self._outbox = outbox
         self._roster = roster
         self._server_name = server_name
-        self._measures = measures or Measures()
 
     async def reconcile(self, name: str) -> Settled:
         """Close the difference for one room."""
-        began = now()
+        recently = now() - _LONG
         async with self._store.reading() as connection:
             picture = await take_picture(connection, server_name=self._server_name, bot=self._keeper.bot, around=name)
+            leaving = await anybody_leaving(connection, since=recently)
         row, desired = picture.rooms.get(name), desire(picture, name)
         if row is None or (desired is None and row.room_id is None):
             return Settled()
-        observed = await self._observe(desired, row)
+        observed = await observe(self._keeper, desired, row)
         if isinstance(observed, PutOut):
             observed = await self._keeper.come_back(observed)
         if isinstance(observed, Unknown):
             raise Temporary(observed.why)
-        strangers = await find_strangers(self._store, row, observed, bot=self._keeper.bot)
-        actions = await leave_unknown(self._store, self._plan(desired, observed, strangers))
+        actions = await compare(self._store, desired, row, observed, bot=self._keeper.bot)
         undone = drifted(actions)
         outside = [a.user_id for a in actions if isinstance(a, TakeOut) and _is_inside(observed, a.user_id)]
         if outside:
@@ -102,11 +83,13 @@ class RoomController:
             # What was done, for the operators' log: kinds of action alone, people are not named.
             logger.info("a room was put right", room=name, actions=dict(Counter(type(a).__name__ for a in actions)))
         room_id = made or (observed.room_id if isinstance(observed, Present) else None)
-        self._measures.put_out += len(outside)
         async with self._store.transaction() as tx:
             await note_outsiders(tx, name, 0)
             if room_id is not None and room_id != row.room_id:
-                await self._born(tx, picture, row, room_id, began=began)
+                await self._born(tx, picture, row, room_id)
+                if leaving or await self._roster.anybody_leaving(tx, since=recently):
+                    # They may have come in by the address, and were sought in the rooms that the register knew.
+                    await self._work.ask(tx, room_key(name), priority=Priority.GATE)
             if row.role:
                 await self._roster.invite_again(tx, [a.user_id for a in actions if isinstance(a, TakeOut)], row.role)
             await self._report_drift(tx, picture, row, observed)
@@ -114,19 +97,6 @@ class RoomController:
         if conflicts:
             raise Permanent(conflicts[0])
         return Settled(look_again=picture.next_change(row.owner.removeprefix("space:")))
-
-    async def _observe(self, desired: DesiredRoom | None, row: ManagedRoom) -> Observed:
-        if desired is not None:
-            return await self._keeper.observe(desired, row.room_id)
-        return Absent() if row.room_id is None else await self._keeper.look(row.room_id)
-
-    def _plan(self, desired: DesiredRoom | None, observed: Observed, strangers: set[UserId]) -> Sequence[Action]:
-        """Plan a room; one that no kind wants any more is left as it is, but stays behind the gate."""
-        if desired is not None:
-            return plan(desired, observed, bot=self._keeper.bot, strangers=strangers)
-        if not isinstance(observed, Present):
-            return []
-        return list(take_outs(observed, strangers, knocks=False, bot=self._keeper.bot))
 
     async def _note_outsiders(self, name: str, count: int) -> None:
         """Keep how many are inside who do not belong there, until they are out: for whoever watches the gate."""
@@ -158,14 +128,9 @@ class RoomController:
                         )
                     )
 
-    async def _born(
-        self, tx: Transaction, picture: Picture, row: ManagedRoom, room_id: RoomId, *, began: datetime
-    ) -> None:
+    async def _born(self, tx: Transaction, picture: Picture, row: ManagedRoom, room_id: RoomId) -> None:
         """Record the id, and ask for everything that was waiting for it."""
         await note_room(tx, row.alias_localpart, room_id)
-        if await removed_since(tx.connection, began):
-            # They may have come in by the address before the register knew the room.
-            await self._work.ask(tx, room_key(row.alias_localpart), priority=Priority.GATE)
         slug = row.owner.removeprefix("space:")
         if row.key:
             above: str | None = slug
@@ -202,30 +167,6 @@ class RoomController:
             await tx.connection.execute(
                 update(drift).where(drift.c.event_id.in_([p.event_id for p in pending])).values(reported_at=moment)
             )
-
-
-def desire(picture: Picture, localpart: str) -> DesiredRoom | None:
-    """Return a room as it should be; None if there is nothing to keep, or it has to wait for the hall."""
-    found = picture.find(localpart)
-    if found is None:
-        return None
-    try:
-        return picture.desired(*found)
-    except NotYet:
-        # Whoever makes what it waits for asks for this key again.
-        return None
-
-
-async def find_strangers(store: Store, row: ManagedRoom, observed: Observed, *, bot: UserId) -> set[UserId]:
-    """Return those inside a gated room who do not belong there, by the records as they are now."""
-    if not isinstance(observed, Present) or not row.gated:
-        return set()
-    inside = set(observed.inside()) - {bot}
-    async with store.reading() as connection:
-        current = await current_among(connection, inside)
-        strangers = {user_id for user_id in inside if not row.admits(current.get(user_id))}
-        # Not known is not absent: whoever's record cannot be read is left where they are.
-        return strangers - await unreadable_among(connection, strangers) if strangers else strangers
 
 
 def _is_inside(observed: Observed, user_id: UserId) -> bool:

@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.core.text import Value
-from oshiyakusho_matrix.divisions.controller import desire, find_strangers
+from oshiyakusho_matrix.divisions.comparison import compare, desire, observe
 from oshiyakusho_matrix.divisions.domain import Declaration
 from oshiyakusho_matrix.divisions.merge import Merged, merge
 from oshiyakusho_matrix.divisions.picture import Picture, take_picture
 from oshiyakusho_matrix.divisions.tables import Mandate, title
-from oshiyakusho_matrix.reconcile.room_plan import Action, Unknown, plan
+from oshiyakusho_matrix.reconcile.room_plan import Action, Unknown
 from oshiyakusho_matrix.reconcile.rooms import RoomKeeper
 from oshiyakusho_matrix.roster.tables import find_member
 from oshiyakusho_matrix.store.unit_of_work import Store
@@ -77,25 +77,21 @@ class Planner:
             no_members = [user for user in _appointed(merged) if not await self._will_be_member(connection, user)]
         after = _as_if_applied(picture, merged)
         plans = await asyncio.gather(*(self._plan_room(after, localpart) for localpart in after.rooms))
-        return HallPlan(merged, [p for p in plans if p is not None and (p.actions or p.unknown)], no_members)
+        return HallPlan(merged, [p for p in plans if p.actions or p.unknown], no_members)
 
     async def _will_be_member(self, connection: AsyncConnection, user_id: UserId) -> bool:
         member = await find_member(connection, user_id)
         return user_id in self._secretariat if member is None else member.current
 
-    async def _plan_room(self, picture: Picture, localpart: str) -> RoomPlan | None:
+    async def _plan_room(self, picture: Picture, localpart: str) -> RoomPlan:
         row, found, desired = picture.rooms[localpart], picture.find(localpart), desire(picture, localpart)
-        if found is None or desired is None:
-            return None
-        record, rule = found
-        name = title(record, rule)
-        known = None if row.room_id and row.room_id.startswith(UNMADE) else row.room_id
-        observed = await self._keeper.observe(desired, known)
+        if row.room_id is not None and row.room_id.startswith(UNMADE):
+            row = replace(row, room_id=None)
+        name = title(*found) if found is not None else localpart
+        observed = await observe(self._keeper, desired, row)
         if isinstance(observed, Unknown):
             return RoomPlan(localpart, name, (), observed.why)
-        strangers = await find_strangers(self._store, row, observed, bot=self._keeper.bot)
-        actions = plan(desired, observed, bot=self._keeper.bot, strangers=strangers)
-        return RoomPlan(localpart, name, actions)
+        return RoomPlan(localpart, name, await compare(self._store, desired, row, observed, bot=self._keeper.bot))
 
 
 def _appointed(merged: Merged) -> Sequence[UserId]:

@@ -50,7 +50,7 @@ class CityHall:
         """Return the records as this transaction sees them: all, or what one room (an alias localpart) depends on."""
         return await take_picture(tx.connection, server_name=self.server_name, bot=self._bot, around=around)
 
-    async def _begin(self, tx: Transaction) -> Picture:
+    async def picture_to_change(self, tx: Transaction) -> Picture:
         """Return the records as they stay until this transaction ends: they are written anew from what is read."""
         await one_at_a_time(tx.connection, 4)
         return await self.picture(tx)
@@ -60,7 +60,7 @@ class CityHall:
 
         Returns what changed on record, and the keys that were asked for.
         """
-        before = await self._begin(tx)
+        before = await self.picture_to_change(tx)
         merged = merge(declaration, before.kinds, before.records)
         await self._heads.check(tx, [change.user_id for change in merged.heads if change.appointed])
         for key in merged.kinds_changed:
@@ -81,7 +81,7 @@ class CityHall:
 
     async def create(self, tx: Transaction, *, slug: str, group: str, name: Names, purpose: Names) -> list[WorkKey]:
         """Make a division. Refused if the slug was ever used, its addresses are taken, or there is no such group."""
-        picture = await self._begin(tx)
+        picture = await self.picture_to_change(tx)
         if slug in picture.records or await unreadable_spaces(tx.connection, [slug]):
             taken = picture.records[slug].space.name.ja if slug in picture.records else slug
             raise Refused(
@@ -89,7 +89,8 @@ class CityHall:
             )
         _check_group(picture, group)
         if DIVISION not in picture.kinds:
-            raise Refused(say("The files declare no kind of space called {kind}.", kind=DIVISION))
+            why = say("The files declare no kind of space called {kind}.", kind=DIVISION)
+            raise Refused(why, turn_to_others=True)
         last = max((r.space.order for r in picture.records.values() if r.space.parent == group), default=0)
         record = SpaceRecord(
             Space(slug=slug, kind=DIVISION, parent=group, name=name, purpose=purpose, order=last + 1),
@@ -111,7 +112,7 @@ class CityHall:
         self, tx: Transaction, slug: str, *, name: Names, purpose: Names, group: str | None
     ) -> list[WorkKey]:
         """Change what is given (an empty name or purpose keeps the old one). Refused if nothing would change."""
-        picture = await self._begin(tx)
+        picture = await self.picture_to_change(tx)
         record = find_division(picture, slug)
         before = record.space
         if group is not None:
@@ -132,7 +133,7 @@ class CityHall:
 
     async def set_lifecycle(self, tx: Transaction, slug: str, lifecycle: Lifecycle) -> list[WorkKey]:
         """Archive a division, or open an archived one again. Refused if it is in that state."""
-        picture = await self._begin(tx)
+        picture = await self.picture_to_change(tx)
         record = find_division(picture, slug)
         refuse_if(record, lifecycle)
         if lifecycle is Lifecycle.ACTIVE:
@@ -145,7 +146,7 @@ class CityHall:
         removed = isinstance(happened, MemberRemoved)
         if not (removed or happened.secretariat):
             return
-        picture = await self.picture(tx)
+        picture = await self.picture_to_change(tx)
         if removed:
             await self._heads.end_all(tx, picture, happened.user_id)
         if happened.secretariat and picture.hall is not None:
@@ -186,7 +187,8 @@ def _keep_addresses(picture: Picture) -> None:
                     "put slug, alias and key back as they were in the files.",
                     old=have[room.role],
                     new=room.alias_localpart,
-                )
+                ),
+                turn_to_others=True,
             )
 
 

@@ -17,6 +17,7 @@ from oshiyakusho_matrix.homeserver.interface import Content, Forbidden, NewRoom,
 from oshiyakusho_matrix.homeserver.wire import CLIENT_V3, Wire
 
 _INSIDE = ("join", "invite")
+_THERE = (*_INSIDE, "knock")
 
 
 class MatrixHomeserver:
@@ -131,15 +132,17 @@ class MatrixHomeserver:
             raise away(server_of(user_id))
         answer.accept()
 
-    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> None:
+    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> str | None:
         """See ``RoomWriter.kick``. Looks first: to kick somebody who is banned would lift the ban in some versions."""
-        if not await self._is_there(room_id, user_id):
-            return
+        ended = await self._membership(room_id, user_id)
+        if ended not in _THERE:
+            return None
         body = {"user_id": user_id} | ({"reason": reason} if reason else {})
         answer = await self._ask("kick", "post", "rooms", room_id, "kick", body=body)
-        if answer.status == 403 and answer.errcode and not await self._is_there(room_id, user_id):
-            return  # left in between
+        if answer.status == 403 and answer.errcode and await self._membership(room_id, user_id) not in _THERE:
+            return None  # left in between
         answer.accept()
+        return ended
 
     async def join(self, room_id: RoomId) -> None:
         """See ``RoomWriter.join``."""
@@ -209,9 +212,6 @@ class MatrixHomeserver:
     async def _membership(self, room_id: RoomId, user_id: UserId) -> object:
         content = await self.state_content(room_id, "m.room.member", user_id)
         return content.get("membership") if content else None
-
-    async def _is_there(self, room_id: RoomId, user_id: UserId) -> bool:
-        return await self._membership(room_id, user_id) in (*_INSIDE, "knock")
 
 
 def _key(state_key: str) -> tuple[str, ...]:

@@ -139,13 +139,16 @@ class FakeHomeserver(FakeUsers):
                     raise away(server_of(user_id))
                 self._set_membership(room, self.bot, user_id, "invite")
 
-    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> None:
+    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> str | None:
         """See ``RoomWriter.kick``."""
         async with self._call("kick"):
             room = self.world.inside(room_id, self.bot, "kick")
-            if room.membership(user_id) in ("join", "invite", "knock"):
-                content = {"membership": "leave"} | ({"reason": reason} if reason else {})
-                self.world.send(room, self.bot, "m.room.member", content, user_id)
+            ended = room.membership(user_id)
+            if ended not in ("join", "invite", "knock"):
+                return None
+            content = {"membership": "leave"} | ({"reason": reason} if reason else {})
+            self.world.send(room, self.bot, "m.room.member", content, user_id)
+            return ended
 
     async def join(self, room_id: RoomId) -> None:
         """See ``RoomWriter.join``."""

@@ -99,8 +99,11 @@ class RoomWriter(Protocol):
     async def invite(self, room_id: RoomId, user_id: UserId) -> None:
         """Invite; silently fine when the user is invited or joined already."""
 
-    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> None:
-        """Take a user out, withdraw an invite or refuse a knock; silently fine when the user is not there."""
+    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> str | None:
+        """Take a user out, withdraw an invite or refuse a knock; silently fine when the user is not there.
+
+        Return the membership that this ended, as last seen: ``join``, ``invite`` or ``knock``; None if there was none.
+        """
 
     async def join(self, room_id: RoomId) -> None:
         """Join as the bot, on an invite."""

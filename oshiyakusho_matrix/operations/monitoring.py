@@ -7,7 +7,7 @@ transaction is kept.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -77,13 +77,12 @@ class Health:
 
         No work of the queue: each process has a network of its own, and none can look for another.
         """
-        task = asyncio.create_task(self._watch(), name="watch over the homeserver")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(self._watch(), name="watch over the homeserver")
+            try:
+                yield
+            finally:
+                task.cancel()
 
     async def _watch(self) -> None:
         while True:

@@ -20,7 +20,7 @@ from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId, new_reference
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.core.trail import following
 from oshiyakusho_matrix.core.worker import Batch, Job, Worker, backoff, frames
-from oshiyakusho_matrix.homeserver.interface import Messenger, Unreachable
+from oshiyakusho_matrix.homeserver.interface import Forbidden, Messenger, Unreachable
 from oshiyakusho_matrix.outbox.tables import SECRETARIAT, lanes, outbox_message
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
 from oshiyakusho_matrix.store.lanes import LOOK_EVERY, TURN_ENDS, Backlog, RowState
@@ -184,6 +184,10 @@ class OutboxSender:
             await self._postpone(row, error, unsent=unsent, failures=row.failures)
             return False
         except Permanent as error:
+            if isinstance(error, Forbidden) and row.address == SECRETARIAT:
+                # Put out of 事務局室 we come back when somebody lets us in, and then it is told what it missed.
+                await self._postpone(row, Temporary(error.reason), unsent=True, failures=row.failures)
+                return False
             await self._park(row, error.reason)
             return True
         except Exception as error:  # noqa: BLE001 - a bug must not silence the house: tried again, then parked

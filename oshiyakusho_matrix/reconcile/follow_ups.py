@@ -111,11 +111,15 @@ class DatabaseFollowUps:
     async def _waiting_for(self, tx: Transaction, lease: Lease) -> Sequence[Row[Any]]:
         """Return the answers that this run counts for, locked: two keys that settle at once must see each other."""
         here = follow_up_key.c
-        waiting = select(here.follow_up_id).where(
-            here.kind == lease.key.kind, here.name == lease.key.name, here.asked <= lease.asked, ~here.settled
-        )
-        locked = select(follow_up).where(follow_up.c.id.in_(waiting)).order_by(follow_up.c.id).with_for_update()
-        rows = (await tx.connection.execute(locked)).all()
+        mine = and_(here.kind == lease.key.kind, here.name == lease.key.name)
+        # Also those for which the key has settled already: whoever settles their last one may just be finding that
+        # they wait for it again (``_waits_again``), because this run was not over.
+        concerned = select(here.follow_up_id).where(mine)
+        locked = select(follow_up).where(follow_up.c.id.in_(concerned)).order_by(follow_up.c.id).with_for_update()
+        found = (await tx.connection.execute(locked)).all()
+        waiting = select(here.follow_up_id).where(mine, here.asked <= lease.asked, ~here.settled)
+        counted = set(await tx.connection.scalars(waiting))
+        rows = [row for row in found if row.id in counted]
         for broken in broken_among(rows, _read, follow_up.name):
             # Nobody can be answered; but the key must settle all the same.
             logger.error("an answer that was owed cannot be read", follow_up=broken.row, cause=broken.why)

@@ -43,6 +43,17 @@ class ParkedWork:
 
 
 @dataclass(frozen=True, slots=True)
+class FailingWork:
+    """A key whose runs have failed ``attempts`` times since ``since`` and that is tried again, next at ``due_at``."""
+
+    key: WorkKey
+    why: Value
+    attempts: int
+    since: datetime
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """How many keys are due, in somebody's hands, waiting for another attempt, due later, parked."""
 

@@ -73,6 +73,7 @@ class WorkQueue:
                     ),
                     "attempts": case((parked, 0), else_=old.attempts),
                     "crashes": case((parked, 0), else_=old.crashes),
+                    "failing_since": case((parked, null()), else_=old.failing_since),
                     "parked_at": null(),
                     "reference": func.coalesce(new.reference, old.reference),
                 },
@@ -122,6 +123,7 @@ class WorkQueue:
             priority=priority,
             attempts=0,
             crashes=0,
+            failing_since=None,
             last_error=None,
             told_at=None,
             told_parked=None,
@@ -140,6 +142,7 @@ class WorkQueue:
             due_at=present + delay,
             attempts=lease.attempts + 1,
             crashes=lease.crashes + bug,
+            failing_since=row.failing_since or present,
             last_error=_kept(why),
             told_at=present if told else row.told_at,
         )
@@ -151,7 +154,8 @@ class WorkQueue:
         """
         row = await self._lock(tx, lease)
         if row.asked_due is not None:
-            await self._give_back(tx, lease, due_at=row.asked_due, last_error=_kept(why), attempts=0, crashes=0)
+            fresh = {"attempts": 0, "crashes": 0, "failing_since": None}
+            await self._give_back(tx, lease, due_at=row.asked_due, last_error=_kept(why), **fresh)
             return None
         reference: str = row.reference or new_reference()
         await self._give_back(

@@ -7,6 +7,7 @@ from typing import Protocol
 from oshiyakusho_matrix.core.clock import now as clock_now
 from oshiyakusho_matrix.core.errors import CityHallError, Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
+from oshiyakusho_matrix.core.measures import Measures
 from oshiyakusho_matrix.homeserver.interface import AliasTaken, Forbidden, NewRoom, RoomReader, RoomWriter, StateEvent
 from oshiyakusho_matrix.reconcile.room_plan import (
     LOCATOR,
@@ -40,9 +41,16 @@ class RoomKeeper:
     """Observes rooms and makes them agree with what is desired."""
 
     def __init__(
-        self, rooms: Rooms, bot: UserId, *, making: timedelta = MAKING, now: Callable[[], datetime] = clock_now
+        self,
+        rooms: Rooms,
+        bot: UserId,
+        *,
+        making: timedelta = MAKING,
+        now: Callable[[], datetime] = clock_now,
+        measures: Measures | None = None,
     ) -> None:
         self._rooms = rooms
+        self._measures = measures or Measures()
         self._making = making
         self._now = now
         self._seen_half_made: dict[RoomAlias, datetime] = {}
@@ -133,7 +141,7 @@ class RoomKeeper:
             case PutState(room_id, event):
                 await self._rooms.send_state(room_id, event.type, event.state_key, event.content)
             case TakeOut(room_id, user_id):
-                await self._rooms.kick(room_id, user_id, OUTSIDE)
+                self._measures.took_out(await self._rooms.kick(room_id, user_id, OUTSIDE))
 
     async def _create(self, desired: DesiredRoom) -> RoomId:
         try:

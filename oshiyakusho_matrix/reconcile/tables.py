@@ -6,7 +6,8 @@ from oshiyakusho_matrix.store.metadata import Moment, metadata
 
 #: One row a key. ``asked`` counts the requests since the row was made; a run answers those it found when it began.
 #: ``asked_due`` is when a key that was asked for while somebody worked on it is to run again.
-#: ``attempts`` counts failed runs since the last good one, ``crashes`` those among them that were bugs.
+#: ``attempts`` counts failed runs since the last good one, ``crashes`` those among them that were bugs;
+#: ``failing_since`` is when the first of them ended.
 #: ``told_at`` is when 事務局室 was told that it fails, ``told_parked`` for what reason it was told that it is parked:
 #: the daily look tries it again, and says it again only if the reason is another. Reasons are a str or a Text as JSON.
 #: ``reference`` is that of the event which asked for it last; a parked key has one in any case, by which it is named.
@@ -23,6 +24,7 @@ work = Table(
     Column("leased_until", Moment),
     Column("attempts", Integer, nullable=False),
     Column("crashes", Integer, nullable=False),
+    Column("failing_since", Moment),
     Column("last_error", JSON),
     Column("told_at", Moment),
     Column("told_parked", Text),

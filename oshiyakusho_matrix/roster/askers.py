@@ -1,12 +1,14 @@
 """Who asks, and where commands are heard: looked up anew for each message, never remembered."""
 
+from contextlib import suppress
+
 from sqlalchemy import select
 
 from oshiyakusho_matrix.commands.interface import Asker, Role
 from oshiyakusho_matrix.commands.language import preferred_language
 from oshiyakusho_matrix.commands.tables import direct_chat
 from oshiyakusho_matrix.core.ids import RoomId, UserId
-from oshiyakusho_matrix.homeserver.interface import RoomReader
+from oshiyakusho_matrix.homeserver.interface import Forbidden, RoomReader
 from oshiyakusho_matrix.roster.tables import find_managed_room, find_member, room_in_role
 from oshiyakusho_matrix.store.unit_of_work import Store
 
@@ -19,7 +21,10 @@ class RosterAskers:
         self._reader = reader
 
     async def look_up(self, user_id: UserId) -> Asker:
-        """Return somebody's role and language. ``Temporary`` if 事務局室 cannot be read: not knowing is no answer."""
+        """Return somebody's role and language. ``Temporary`` if 事務局室 cannot be read: not knowing is no answer.
+
+        While the bot is outside of it, it sees nobody in there, and everybody is what they are without it.
+        """
         async with self._store.reading() as connection:
             language = await preferred_language(connection, user_id)
             member = await find_member(connection, user_id)
@@ -27,17 +32,20 @@ class RosterAskers:
         if member is None or not member.current:
             return Asker(user_id, Role.ANYONE, language)
         if member.secretariat and office is not None and office.room_id is not None:
-            seen = await self._reader.state_content(office.room_id, "m.room.member", user_id)
-            if seen is not None and seen.get("membership") == "join":
-                return Asker(user_id, Role.SECRETARIAT, language)
+            with suppress(Forbidden):
+                seen = await self._reader.state_content(office.room_id, "m.room.member", user_id)
+                if seen is not None and seen.get("membership") == "join":
+                    return Asker(user_id, Role.SECRETARIAT, language)
         return Asker(user_id, Role.MEMBER, language)
 
 
 class RosterPlaces:
     """The command language's ``Places``."""
 
-    def __init__(self, *, store: Store) -> None:
+    def __init__(self, *, store: Store, reader: RoomReader, bot: UserId) -> None:
         self._store = store
+        self._reader = reader
+        self._bot = bot
 
     async def is_direct(self, room_id: RoomId) -> bool:
         """Tell whether this is an open direct chat."""
@@ -46,11 +54,24 @@ class RosterPlaces:
             return await connection.scalar(query) == "open"
 
     async def is_confidential(self, room_id: RoomId, asker: UserId) -> bool:
-        """Tell whether this is 事務局室, or the open direct chat of the asker."""
-        query = select(direct_chat.c.user_id).where(direct_chat.c.room_id == room_id, direct_chat.c.state == "open")
+        """Tell whether this is 事務局室, or a direct chat in which the asker is alone with the bot.
+
+        Whoever opened a chat themselves can have invited others into it.
+        """
         async with self._store.reading() as connection:
             office = await room_in_role(connection, "office")
-            return (office is not None and office.room_id == room_id) or await connection.scalar(query) == asker
+        if office is not None and office.room_id == room_id:
+            return True
+        return await self.is_direct(room_id) and await self._inside(room_id) == {asker, self._bot}
+
+    async def _inside(self, room_id: RoomId) -> set[str]:
+        """Return who is, or may come, inside; nobody if the bot was put out and cannot see."""
+        try:
+            state = await self._reader.room_state(room_id)
+        except Forbidden:
+            return set()
+        memberships = ((e.state_key, e.content.get("membership")) for e in state if e.type == "m.room.member")
+        return {user_id for user_id, membership in memberships if membership in ("join", "invite")}
 
     async def listens(self, room_id: RoomId) -> bool:
         """Tell whether the room is managed, or an open direct chat."""

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from oshiyakusho_matrix.core.errors import CityHallError, Permanent
 from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.core.measures import Measures
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.homeserver.interface import Content, RoomReader
 from oshiyakusho_matrix.reconcile.interface import Settled
@@ -24,8 +25,8 @@ class Doors(RoomReader, Protocol):
     async def invite(self, room_id: RoomId, user_id: UserId) -> None:
         """Invite somebody."""
 
-    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> None:
-        """Take somebody out."""
+    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> str | None:
+        """Take somebody out; return what membership that ended."""
 
 
 class MemberController:
@@ -33,8 +34,9 @@ class MemberController:
 
     kind = "member"
 
-    def __init__(self, *, store: Store, doors: Doors, roster: Roster) -> None:
+    def __init__(self, *, store: Store, doors: Doors, roster: Roster, measures: Measures | None = None) -> None:
         self._store = store
+        self._measures = measures or Measures()
         self._doors = doors
         self._roster = roster
 
@@ -103,30 +105,37 @@ class MemberController:
         # The hall first: from then on no restricted room lets them in again.
         hall = [r for r in rooms if r[0].role == "hall"]
         others = [r for r in rooms if r[0].role != "hall"]
-        failures = [
-            failure
+        outcomes = [
+            outcome
             for each in (hall, others)
-            for failure in await asyncio.gather(*(self._try_to_remove(room, user_id) for room in each))
-            if failure is not None
+            for outcome in await asyncio.gather(*(self._try_to_remove(room, user_id) for room in each))
         ]
+        failures = [outcome for outcome in outcomes if isinstance(outcome, CityHallError)]
         if failures:
             # One broken room never keeps somebody in the others; now say so, and try again if that may help.
             raise worst(failures)
         # Out of how many rooms is not said: after a restart nobody knows how many it was in all.
-        return say("{user} was taken out of every room of the members and is in none any more.", user=user_id)
+        if "join" in outcomes:
+            return say("{user} was taken out of every room of the members and is in none any more.", user=user_id)
+        if "invite" in outcomes:
+            return say("The invitation of {user} was withdrawn. They are in no room of the members.", user=user_id)
+        return say("{user} is in no room of the members.", user=user_id)
 
-    async def _try_to_remove(self, made: Made, user_id: UserId) -> CityHallError | None:
+    async def _try_to_remove(self, made: Made, user_id: UserId) -> CityHallError | str | None:
         try:
-            await self._remove_from(made, user_id)
+            return await self._remove_from(made, user_id)
         except CityHallError as error:
             return error
-        return None
 
-    async def _remove_from(self, made: Made, user_id: UserId) -> None:
+    async def _remove_from(self, made: Made, user_id: UserId) -> str | None:
+        """Take somebody out; return what membership that ended."""
         room, room_id = made
         # Whoever knocks at the hall may wait there.
-        if room.role != "hall" or await self._membership(room_id, user_id) != "knock":
-            await self._doors.kick(room_id, user_id, OUTSIDE)
+        if room.role == "hall" and await self._membership(room_id, user_id) == "knock":
+            return None
+        ended = await self._doors.kick(room_id, user_id, OUTSIDE)
+        self._measures.took_out(ended)
+        return ended
 
     async def _membership(self, room_id: RoomId, user_id: UserId) -> str | None:
         content: Content | None = await self._doors.state_content(room_id, "m.room.member", user_id)

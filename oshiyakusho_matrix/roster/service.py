@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from sqlalchemy import insert, update
 
@@ -13,6 +14,7 @@ from oshiyakusho_matrix.reconcile.interface import FollowUps, Priority, Work, Wo
 from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, Standing
 from oshiyakusho_matrix.roster.events import Announcer, MemberAdmitted, MemberRemoved, SecretariatChanged
 from oshiyakusho_matrix.roster.tables import (
+    anybody_leaving,
     current_among,
     find_member,
     managed_room,
@@ -92,6 +94,11 @@ class Roster:
         await self._work.ask(tx, member_key(user_id), priority=Priority.GATE)
         text = say("{user} was removed meanwhile, by {by}.", user=user_id, by=by)
         await self._follow_ups.overtake(tx, member_key(user_id), text)
+
+    async def anybody_leaving(self, tx: Transaction, *, since: datetime) -> bool:
+        """Tell whether anybody was removed since a moment or is still to be taken out; removals in hand are awaited."""
+        await one_at_a_time(tx.connection, 3)
+        return await anybody_leaving(tx.connection, since=since)
 
     async def _find(self, tx: Transaction, user_id: UserId) -> Member | None:
         """Return somebody's record as it stays until this transaction ends: it is written anew from what is read."""

@@ -183,8 +183,8 @@ async def room_in_role(connection: AsyncConnection, role: str) -> ManagedRoom | 
     return _managed_room(row) if row else None
 
 
-async def removed_since(connection: AsyncConnection, moment: datetime) -> bool:
-    """Tell whether anybody was removed since a moment."""
-    gone = (member.c.changed_at >= moment, member.c.standing == Standing.REMOVED)
-    query = select(member.c.user_id).where(*gone).limit(1)
+async def anybody_leaving(connection: AsyncConnection, *, since: datetime) -> bool:
+    """Tell whether anybody was removed since a moment, or is still to be taken out since before."""
+    unfinished = or_(member.c.changed_at >= since, member.c.hall == HallState.PENDING)
+    query = select(member.c.user_id).where(member.c.standing == Standing.REMOVED, unfinished).limit(1)
     return await connection.scalar(query) is not None

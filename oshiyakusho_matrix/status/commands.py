@@ -10,8 +10,10 @@ from oshiyakusho_matrix.commands.arguments import Positional
 from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.text import Text, fold, say
+from oshiyakusho_matrix.reconcile.reports import Describe
 from oshiyakusho_matrix.status.figures import Figures
 from oshiyakusho_matrix.status.parking import Parked, Parking
+from oshiyakusho_matrix.status.retrying import Retried, what_is_retried
 from oshiyakusho_matrix.status.troubles import Trouble
 
 #: ``!status`` names this many of each sort of what waits for a person; it counts them all.
@@ -42,6 +44,7 @@ def status_commands(
     figures: Callable[[], Awaitable[Figures]],
     troubles: Callable[[], Awaitable[Sequence[Trouble]]],
     parking: Parking,
+    describe: Describe,
 ) -> tuple[Command[Any], ...]:
     """Return the commands."""
 
@@ -50,7 +53,8 @@ def status_commands(
         # The command itself is being read while it is answered.
         inbox = replace(found.inbox, pending=max(found.inbox.pending - 1, 0))
         waiting = await parking.waiting(call.tx, limit=MOST_NAMED)
-        return Answer(in_words(replace(found, inbox=inbox), waiting, await troubles()))
+        retried = await what_is_retried(call.tx, describe, but=call.reference, limit=MOST_NAMED)
+        return Answer(in_words(replace(found, inbox=inbox), waiting, await troubles(), retried))
 
     async def retry(call: Call[Retry]) -> Answer:
         reference = _as_told(call.arguments.reference) or None
@@ -101,8 +105,11 @@ def status_commands(
     )
 
 
-def in_words(figures: Figures, waiting: Sequence[Parked] = (), troubles: Sequence[Trouble] = ()) -> Text:
-    """Say the numbers to the secretariat; ``waiting`` is what is parked and why, ``troubles`` what cannot be read."""
+def in_words(figures: Figures, waiting: Sequence[Parked], troubles: Sequence[Trouble], retried: Retried) -> Text:
+    """Say the numbers to the secretariat.
+
+    ``waiting`` is what is parked and why, ``troubles`` what cannot be read, ``retried`` what is tried again by itself.
+    """
     f = figures
     lines = [
         say("- Members: {count}, of them secretariat: {office}", count=f.roster.members, office=f.roster.secretariat),
@@ -115,12 +122,13 @@ def in_words(figures: Figures, waiting: Sequence[Parked] = (), troubles: Sequenc
             say("- People in rooms where they do not belong, about to be put out: {count}", count=f.roster.outsiders)
         )
     stuck = f.parked + len(troubles)
-    if not stuck and f.work.retrying:
-        return say(
-            "Not all has worked yet; what is left ({count}) is tried again by itself.", *lines, count=f.work.retrying
-        )
-    if not stuck:
+    if not stuck and not retried.count:
         return say("All is well.", *lines)
+    lines += retried.lines(f.at)
+    if not stuck:
+        return say(
+            "Not all has worked yet; what is left ({count}) is tried again by itself.", *lines, count=retried.count
+        )
     lines += [each.in_words() for each in troubles[:MOST_NAMED]]
     lines += map(line_of, waiting)
     if f.parked > len(waiting):

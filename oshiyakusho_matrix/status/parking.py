@@ -5,8 +5,12 @@ People name it by its reference number; what one event led to shares one.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
 
 from oshiyakusho_matrix.appservice.inbox import Inbox
+from oshiyakusho_matrix.appservice.parked import parked_letters
 from oshiyakusho_matrix.appservice.tables import lanes as events
 from oshiyakusho_matrix.core.text import Text, Value, say
 from oshiyakusho_matrix.outbox.sender import OutboxSender
@@ -46,12 +50,17 @@ class Parking:
             for each in await parked_keys(tx.connection, reference=reference, limit=limit)
         ]
         found += [
-            Parked(row.reference, say("an event of kind {kind}", kind=row.type), row.last_error or "?")
+            Parked(row.reference, event_in_words(row), row.last_error or "?")
             for row in await events.parked(tx.connection, reference=reference, limit=limit)
         ]
-        for row in await messages.parked(tx.connection, reference=reference, limit=limit):
-            room = say("the secretariat's room") if row.address == SECRETARIAT else row.address
-            found.append(Parked(row.reference or "?", say("a message to {room}", room=room), row.last_error or "?"))
+        found += [
+            Parked(row.reference or "?", say("events that were delivered together"), row.last_error or "?")
+            for row in await parked_letters(tx.connection, reference=reference, limit=limit)
+        ]
+        found += [
+            Parked(row.reference or "?", message_in_words(row), row.last_error or "?")
+            for row in await messages.parked(tx.connection, reference=reference, limit=limit)
+        ]
         return found
 
     async def retry(self, tx: Transaction, reference: str | None) -> tuple[int, Sequence[WorkKey]]:
@@ -62,5 +71,16 @@ class Parking:
 
     async def drop(self, tx: Transaction, reference: str) -> int:
         """Give up what waits under a reference; return how much that was."""
-        keys = await drop_parked(tx, self._queue, reference)
+        keys = await drop_parked(tx, reference)
         return keys + await self._inbox().drop_parked(tx, reference) + await self._sender.drop_parked(tx, reference)
+
+
+def event_in_words(row: Row[Any]) -> Text:
+    """Say what an event of the inbox is, without what is in it."""
+    return say("an event of kind {kind}", kind=row.type)
+
+
+def message_in_words(row: Row[Any]) -> Text:
+    """Say what a message of the outbox is, without what is in it."""
+    room = say("the secretariat's room") if row.address == SECRETARIAT else row.address
+    return say("a message to {room}", room=room)

@@ -179,6 +179,20 @@ class Lanes:
         query = select(self.table).where(self.is_parked(reference)).order_by(self.order).limit(limit)
         return (await connection.execute(query)).all()
 
+    async def failing(
+        self, connection: AsyncConnection, *, limit: int, but: str | None = None
+    ) -> tuple[int, Sequence[Row[Any]]]:
+        """Return how many rows have failed and are tried again, and the first of them; none of the reference ``but``.
+
+        What waits behind one of them in its lane has not failed.
+        """
+        failing = [self.table.c.state == RowState.PENDING, self.table.c.attempts > 0]
+        if but is not None:
+            failing.append(self.table.c.reference.is_distinct_from(but))
+        count = await connection.scalar(select(func.count()).select_from(self.table).where(*failing)) or 0
+        rows = await connection.execute(select(self.table).where(*failing).order_by(self.order).limit(limit))
+        return count, rows.all()
+
     def is_parked(self, reference: str | None = None) -> ColumnElement[bool]:
         """Return the condition that a row is parked (and of one reference)."""
         parked = self.table.c.state == RowState.PARKED

@@ -80,7 +80,7 @@ async def deliver(inbox: Inbox, txn_id: str, events: Sequence[Mapping[str, Any]]
 
 async def sort_letters(store: Store) -> None:
     """Make events of all that was delivered, without handling any."""
-    letters = Letters(store, bot=BOT, sieve=None, now=now)
+    letters = Letters(store, RememberingOutbox(), bot=BOT, sieve=None, now=now)
     while await letters.sort():
         pass
 

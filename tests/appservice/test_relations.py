@@ -137,8 +137,9 @@ async def test_what_was_edited_before_it_could_be_handled_is_handled_once_in_its
     assert desk.words("$command") == "!status"
     (command,) = (event for event in desk.seen if event.event_id == "$command")
     assert command.content["m.relates_to"] == thread, "it stays where it was said"
-    assert sorted(desk.handled) == ["$command", "$edit1", "$edit2"]
-    assert desk.handled[0] == "$command"
+    # The edits are done with it: later they would say once more what it said.
+    assert desk.handled == ["$command"]
+    assert set((await desk.states()).values()) == {"done"}
 
 
 async def test_an_edit_by_somebody_else_changes_nothing(desk: Desk) -> None:
@@ -197,3 +198,37 @@ async def test_an_event_is_as_old_as_the_homeserver_says_and_older_by_the_time_i
     assert ages["$future"] == pytest.approx(30, abs=1)
     assert ages["$negative"] == pytest.approx(30, abs=1)
     assert ages["$absurd"] >= 365 * 24 * 60
+
+
+async def test_an_edit_of_what_was_handled_knows_what_it_edits_and_is_as_old_as_that(desk: Desk) -> None:
+    await desk.hear(message("$typo", origin_server_ts=int(now().timestamp() * 1000)))
+    desk.ahead = timedelta(minutes=30)
+    await desk.hear(edit("$edit", "$typo", "!status"))
+    (seen,) = (event for event in desk.seen if event.event_id == "$edit")
+    assert seen.edits == "$typo"
+    assert seen.age.total_seconds() / 60 == pytest.approx(30, abs=1)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        [redaction("$redaction", "$typo")],
+        [message("$typo2", room="!b"), edit("$edit2", "$typo2", "!help")],
+    ],
+    ids=["withdrawn", "in another room"],
+)
+async def test_what_is_no_edit_of_a_message_that_stands_knows_no_original(
+    desk: Desk, between: list[dict[str, Any]]
+) -> None:
+    await desk.hear(message("$typo"))
+    await desk.hear(*between, edit("$edit", "$typo", "!status", sender=TARO), edit("$edit3", "$unknown", "!status"))
+    if between[0]["event_id"] == "$redaction":
+        await desk.hear(edit("$late", "$typo", "!status"))
+    assert {event.edits for event in desk.seen} == {None}
+
+
+async def test_an_edit_of_an_edit_is_none(desk: Desk) -> None:
+    await desk.hear(message("$typo"))
+    await desk.hear(edit("$edit", "$typo", "!status"))
+    await desk.hear(edit("$again", "$edit", "!help"))
+    assert [event.edits for event in desk.seen] == [None, "$typo", None]

@@ -53,7 +53,8 @@ async def bare(port: int) -> AsyncIterator[dict[str, object]]:
 @asynccontextmanager
 async def ours(port: int, directory: Path) -> AsyncIterator[dict[str, object]]:
     """Serve a small city hall on the homeserver in memory: everything that ``serve`` runs in this process."""
-    async with fake_city(directory, write_hall(directory / "rooms", {})) as city:
+    database_url = f"sqlite+aiosqlite:///{directory / 'city.db'}"
+    async with fake_city(database_url, write_hall(directory / "rooms", {})) as city:
 
         async def counts(_request: web.Request) -> web.Response:
             waiting = await city.app.inbox.counts()

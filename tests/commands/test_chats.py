@@ -17,8 +17,8 @@ ENCRYPTED = StateEvent("m.room.encryption", "", {"algorithm": "m.megolm.v1.aes-s
 
 
 @pytest_asyncio.fixture
-async def city(tmp_path: Path) -> AsyncIterator[FakeCity]:
-    async with fake_city(tmp_path, write_town(tmp_path / "rooms")) as running:
+async def city(tmp_path: Path, database_url: str) -> AsyncIterator[FakeCity]:
+    async with fake_city(database_url, write_town(tmp_path / "rooms")) as running:
         yield running
 
 

@@ -218,3 +218,14 @@ async def test_hostile_text_is_only_text(counter: Counter) -> None:
     renderer = Renderer()
     for reply in counter.outbox.replies:
         assert "<script" not in renderer.render(reply.text, "ja").html
+
+
+async def test_a_refusal_that_needs_others_tells_the_reference_number_and_a_slip_of_ones_own_does_not(
+    counter: Counter,
+) -> None:
+    only_for_others = await counter.answer(message("!課 新設 zaisei --名称 財政課", sender=TARO, number=1))
+    assert flat(only_for_others.text.parts[-1]) == "Reference number: REF00001"
+    (entry,) = await counter.audited()
+    assert entry.reference == "REF00001"
+    for number, slip in enumerate(("!課 新設", "!課 新設 taken --名称 財政課", "!nonsense"), start=2):
+        assert "Reference number" not in flat((await counter.answer(message(slip, number=number))).text)

@@ -10,7 +10,7 @@ from tests.support.fake_city import FakeCity, fake_city
 
 
 @pytest_asyncio.fixture
-async def city(tmp_path: Path) -> AsyncIterator[FakeCity]:
+async def city(tmp_path: Path, database_url: str) -> AsyncIterator[FakeCity]:
     """The little town, running on a homeserver in memory, its secretary inside."""
-    async with fake_city(tmp_path, write_town(tmp_path / "rooms")) as running:
+    async with fake_city(database_url, write_town(tmp_path / "rooms")) as running:
         yield running

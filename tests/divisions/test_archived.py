@@ -18,9 +18,9 @@ POLLS = KINDS.replace("        suggested: true\n", "        suggested: true\n   
 
 
 @pytest_asyncio.fixture
-async def closed(tmp_path: Path) -> AsyncIterator[FakeCity]:
+async def closed(tmp_path: Path, database_url: str) -> AsyncIterator[FakeCity]:
     """A city hall whose 住民課 is archived; its head and a member are inside."""
-    async with fake_city(tmp_path, write_town(tmp_path / "rooms", {"kinds.yaml": POLLS})) as city:
+    async with fake_city(database_url, write_town(tmp_path / "rooms", {"kinds.yaml": POLLS})) as city:
         for name in ("kacho", "hanako"):
             user = await city.member(name)
             for room in (ROOM, NEWS):

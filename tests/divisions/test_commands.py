@@ -142,11 +142,11 @@ async def test_only_members_become_heads(city: FakeCity) -> None:
     assert city.powers("ka-zaisei-oshirase") == {}
 
 
-async def test_a_mandate_lapses_by_itself_after_its_last_day(tmp_path: Path) -> None:
+async def test_a_mandate_lapses_by_itself_after_its_last_day(tmp_path: Path, database_url: str) -> None:
     rooms, hs = write_town(tmp_path / "rooms"), FakeHomeserver(UserId(f"@shiyakusho:{SERVER}"))
     start = datetime(2027, 3, 30, 12, tzinfo=JST)
     with time_machine.travel(start) as clock:
-        async with fake_city(tmp_path, rooms, hs=hs) as city:
+        async with fake_city(database_url, rooms, hs=hs) as city:
             hanako = await city.member("hanako")
             assert "過ぎています" in await city.ask(f"!課 課長 zaisei {hanako} --まで 2027-03-29")
             await city.ask(f"!課 課長 zaisei {hanako} --まで 2027-03-31")
@@ -239,9 +239,9 @@ async def test_an_edit_takes_no_hidden_characters_either(city: FakeCity, option:
     assert (city.room("ka-juumin").content("m.room.name") or {})["name"] == "住民課"
 
 
-async def test_names_and_addresses_that_are_too_long_for_matrix_are_refused(tmp_path: Path) -> None:
+async def test_names_and_addresses_that_are_too_long_for_matrix_are_refused(tmp_path: Path, database_url: str) -> None:
     longer = KINDS.replace('ja: "{name} お知らせ"', f'ja: "{{name}} {"お知らせ" * 4}"')
-    async with fake_city(tmp_path, write_town(tmp_path / "rooms", {"kinds.yaml": longer})) as city:
+    async with fake_city(database_url, write_town(tmp_path / "rooms", {"kinds.yaml": longer})) as city:
         for command in (f"!課 新設 koen {'😀' * 60} --部 zei", f"!課 変更 juumin --名前 {'😀' * 60}"):
             assert "255" in await city.ask(command)
         assert "koen" not in await spaces(city)

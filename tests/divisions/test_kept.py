@@ -62,9 +62,9 @@ async def test_a_space_shows_its_rooms_in_the_order_of_the_files(
     assert [by_order[order] for order in sorted(by_order)] == declared
 
 
-async def test_a_room_for_those_inside_the_division_refuses_other_members(tmp_path: Path) -> None:
+async def test_a_room_for_those_inside_the_division_refuses_other_members(tmp_path: Path, database_url: str) -> None:
     rooms = write_town(tmp_path / "rooms", {"kinds.yaml": KINDS + COUNSEL})
-    async with fake_city(tmp_path, rooms) as city:
+    async with fake_city(database_url, rooms) as city:
         hanako = await city.member("hanako")
         with pytest.raises(Forbidden):
             await city.hs.join_as(hanako, alias("ka-zaisei-soudan"))
@@ -76,12 +76,14 @@ async def test_a_room_for_those_inside_the_division_refuses_other_members(tmp_pa
             await city.hs.join_as(hanako, alias("ka-juumin-soudan"))
 
 
-async def test_what_was_changed_while_we_were_away_is_undone_and_told_after_the_start(tmp_path: Path) -> None:
+async def test_what_was_changed_while_we_were_away_is_undone_and_told_after_the_start(
+    tmp_path: Path, database_url: str
+) -> None:
     rooms, hs = write_town(tmp_path / "rooms"), FakeHomeserver(UserId(f"@shiyakusho:{SERVER}"))
-    async with fake_city(tmp_path, rooms, hs=hs) as city:
+    async with fake_city(database_url, rooms, hs=hs) as city:
         before = city.room("ka-zaisei-danwa").content("m.room.name")
     drift_by_force(hs, alias("ka-zaisei-danwa"), "m.room.name", {"name": "偽の名前"})
-    async with fake_city(tmp_path, rooms, hs=hs) as city:
+    async with fake_city(database_url, rooms, hs=hs) as city:
         assert city.room("ka-zaisei-danwa").content("m.room.name") == before
         assert sum(ADMIN in e["content"]["body"] for e in city.said()) == 1
 

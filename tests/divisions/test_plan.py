@@ -3,17 +3,18 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.text import plain
 from oshiyakusho_matrix.divisions.plan_text import branches
 from oshiyakusho_matrix.divisions.planner import HallPlan
-from oshiyakusho_matrix.divisions.tables import mandate
+from oshiyakusho_matrix.divisions.tables import mandate, space
 from oshiyakusho_matrix.operations import terminal
+from oshiyakusho_matrix.reconcile.room_plan import TakeOut
 from tests.divisions.little_town import SECOND, division, write_town
 from tests.divisions.small_hall import DIVISION
-from tests.support.fake_city import SECRETARY, FakeCity, fake_city, someone
+from tests.support.fake_city import SECRETARY, FakeCity, alias, fake_city, someone
 
 HANAKO, YOSO, DAREKA = someone("hanako"), someone("yosomono"), someone("dareka")
 
@@ -75,9 +76,11 @@ async def test_heads_who_are_no_members_are_named_and_applying_refuses_them_all(
     assert list((await plan(city)).no_members) == [YOSO]
 
 
-async def test_before_the_first_start_the_secretariat_of_the_settings_counts_as_members(tmp_path: Path) -> None:
+async def test_before_the_first_start_the_secretariat_of_the_settings_counts_as_members(
+    tmp_path: Path, database_url: str
+) -> None:
     rooms = write_town(tmp_path / "rooms")
-    async with fake_city(tmp_path, rooms) as city:
+    async with fake_city(database_url, rooms) as city:
         await city.ask(f"!member admit {HANAKO} --secretariat")
         city.app.planner._secretariat = (SECRETARY, YOSO, DAREKA)
         await city.ask(f"!member admit {DAREKA}")
@@ -99,3 +102,18 @@ async def test_the_tree_on_a_terminal_says_it_too(city: FakeCity, capsys: pytest
     write_town(city.rooms, headed(YOSO))
     terminal.print_plan(await plan(city), as_json=False)
     assert f"`!member admit {YOSO}`" in " ".join(capsys.readouterr().out.split()).replace("│ ", "")
+
+
+async def test_a_plan_shows_what_applying_does_where_a_record_cannot_be_read(city: FakeCity) -> None:
+    await city.ask("!division create koen 公園課 --group zei")
+    async with city.app.store.transaction() as tx:
+        await tx.connection.execute(update(space).where(space.c.slug == "koen").values(lifecycle="nonsense"))
+    joined = {"membership": "join"}
+    await city.hs.send_state_as(DAREKA, alias("ka-koen"), "m.room.member", YOSO, joined, by_force=True)
+    # Its links stay, for what it should be is not known; who does not belong there is put out.
+    assert [(room.alias_localpart, list(map(type, room.actions))) for room in (await plan(city)).rooms] == [
+        ("ka-koen", [TakeOut])
+    ]
+    await city.settle()
+    assert city.room("ka-koen").membership(YOSO) == "leave"
+    assert (await plan(city)).rooms == []

@@ -63,14 +63,14 @@ async def city_on_postgresql(
 
 
 @pytest.fixture
-def chosen_city(request: pytest.FixtureRequest) -> City:
-    """The city on SQLite, or the one that ``ON_BOTH`` asks for."""
-    return request.getfixturevalue(f"city_on_{getattr(request, 'param', 'sqlite')}")  # type: ignore[no-any-return]
+def chosen_city(request: pytest.FixtureRequest, database_kind: str) -> City:
+    """One city, then the other: each test that asks for ``city`` runs in both."""
+    return request.getfixturevalue(f"city_on_{database_kind}")  # type: ignore[no-any-return]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def city(chosen_city: City) -> AsyncIterator[City]:
-    """The city hall; after the test, the law of the gate must hold in it."""
+    """The city hall, on SQLite and on PostgreSQL; after the test, the law of the gate must hold in it."""
     yield chosen_city
     await assert_law_of_the_gate(chosen_city)
 

@@ -11,9 +11,6 @@ from tests.e2e.city import City
 from tests.e2e.waiting import SOON
 from tests.support.users import Event, MatrixError, MatrixUser
 
-#: Runs a test on PostgreSQL as well as on SQLite.
-ON_BOTH = pytest.mark.parametrize("chosen_city", ["sqlite", "postgresql"], indirect=True)
-
 _HIRAGANA = re.compile("[ぁ-ん]")
 
 

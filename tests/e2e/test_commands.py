@@ -10,7 +10,7 @@ from oshiyakusho_matrix.commands.audit import latest
 from oshiyakusho_matrix.core.ids import UserId
 from tests.e2e.city import DIVISIONS, City, new_slug
 from tests.e2e.conftest import Person
-from tests.e2e.talk import ON_BOTH, answers_to, ask, body, enter, is_japanese, outcome_of
+from tests.e2e.talk import answers_to, ask, body, enter, is_japanese, outcome_of
 from tests.support.users import Event, MatrixError
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -29,7 +29,6 @@ async def test_full_width_japanese_works_as_people_type_it(city: City) -> None:
     assert half_width == listed
 
 
-@ON_BOTH
 async def test_a_new_division_is_reported_once_it_exists(city: City, person: Person) -> None:
     office, slug = await city.room(OFFICE), new_slug()
     member = await person("first")
@@ -94,7 +93,6 @@ async def test_a_head_gets_power_by_command_and_must_be_a_member(city: City, per
     assert head.user_id not in (await state(city, "ka-zaisei", "m.room.power_levels"))["users"]
 
 
-@ON_BOTH
 async def test_files_are_planned_then_applied(city: City) -> None:
     office, slug = await city.room(OFFICE), new_slug()
     path: Path = city.declare(slug, name="港湾課")
@@ -192,7 +190,6 @@ async def test_an_edit_runs_nothing(city: City) -> None:
     assert await audited(city, "division create", second) == 0
 
 
-@ON_BOTH
 async def test_the_same_message_delivered_again_runs_nothing(city: City) -> None:
     office, slug = await city.room(OFFICE), new_slug()
     asked = await city.clerk.say(office, f"!division create {slug} 空港課 --group kikaku")

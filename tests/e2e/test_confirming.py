@@ -4,7 +4,7 @@ import pytest
 
 from tests.e2e.city import City, new_slug
 from tests.e2e.conftest import Person
-from tests.e2e.talk import ON_BOTH, ask, body, enter, is_japanese, outcome_of
+from tests.e2e.talk import ask, body, enter, is_japanese, outcome_of
 from tests.support.users import MatrixUser
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -12,7 +12,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 OFFICE = "cityhall-jimukyoku"
 
 
-@ON_BOTH
 async def test_a_removal_waits_for_the_asker_and_for_nobody_else(city: City, person: Person) -> None:
     office, member = await city.room(OFFICE), await person("waits")
     await city.admit(member)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.e2e.city import City
 from tests.e2e.conftest import Person
-from tests.e2e.talk import ON_BOTH, ask, body, is_japanese
+from tests.e2e.talk import ask, body, is_japanese
 from tests.e2e.waiting import eventually
 from tests.support.users import MatrixUser
 
@@ -13,7 +13,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SERVERS = pytest.mark.parametrize("server", ["hub", "neighbour"])
 
 
-@ON_BOTH
 @SERVERS
 async def test_no_prefix_is_needed_in_a_direct_chat(city: City, person: Person, server: str) -> None:
     member = await person("talks", on=getattr(city, server))
@@ -77,7 +76,6 @@ async def test_a_stranger_gets_help_for_strangers_only(city: City, person: Perso
     assert await city.membership(await city.room("cityhall"), stranger.user_id) is None
 
 
-@ON_BOTH
 @SERVERS
 async def test_who_left_the_chat_and_writes_on_in_the_encrypted_one_is_led_to_another(
     city: City, person: Person, server: str

@@ -11,7 +11,7 @@ from oshiyakusho_matrix.divisions.drift import CHANGED
 from oshiyakusho_matrix.reconcile.room_plan import NOTHING
 from tests.e2e.city import City, new_slug
 from tests.e2e.conftest import Person
-from tests.e2e.talk import ON_BOTH, ask, body, enter, in_japanese, is_japanese, outcome_of
+from tests.e2e.talk import ask, body, enter, in_japanese, is_japanese, outcome_of
 from tests.e2e.waiting import eventually
 from tests.support.users import MatrixUser
 
@@ -20,7 +20,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 OFFICE = "cityhall-jimukyoku"
 
 
-@ON_BOTH
 @pytest.mark.parametrize("server", ["hub", "neighbour"])
 async def test_a_renamed_room_has_its_name_and_powers_back_and_the_secretariat_knows(
     city: City, person: Person, server: str
@@ -105,7 +104,6 @@ async def test_a_removed_link_is_back_and_a_strange_one_is_gone(city: City, pers
     await told(city, "m.space.child", "税・債権", another)
 
 
-@ON_BOTH
 @pytest.mark.parametrize("server", ["hub", "neighbour"])
 @pytest.mark.parametrize("localpart", ["ka-shiminzei-danwa", "cityhall"])
 async def test_an_invited_stranger_is_out_again(city: City, person: Person, server: str, localpart: str) -> None:

@@ -6,7 +6,7 @@ from oshiyakusho_matrix.core.ids import RoomId
 from tests.e2e.city import DIVISIONS, City
 from tests.e2e.conftest import Person
 from tests.e2e.law import assert_law_of_the_gate
-from tests.e2e.talk import ON_BOTH, ask, body, enter, is_japanese, refused
+from tests.e2e.talk import ask, body, enter, is_japanese, refused
 from tests.e2e.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -32,7 +32,6 @@ async def test_an_outsider_of_either_server_is_refused_everywhere(city: City, pe
     assert await outsider.joined_rooms() == set()
 
 
-@ON_BOTH
 @SERVERS
 async def test_an_admitted_person_enters_division_after_division_and_each_room_in_one_step(
     city: City, person: Person, server: str
@@ -112,7 +111,6 @@ async def test_a_member_cannot_let_anybody_in_or_change_a_room(city: City, perso
     await refused(friend.join(room, via=city.via))
 
 
-@ON_BOTH
 async def test_a_head_posts_and_pins_and_members_react(city: City, person: Person) -> None:
     head, member = await person("head"), await person("reader")
     await city.admit(head, member)
@@ -137,7 +135,6 @@ async def test_a_head_posts_and_pins_and_members_react(city: City, person: Perso
     assert (await head.state_content(room, "m.room.pinned_events")) == {"pinned": [notice]}
 
 
-@ON_BOTH
 @SERVERS
 async def test_whoever_is_removed_is_out_of_every_room_and_returns_only_by_readmission(
     city: City, person: Person, server: str

@@ -7,7 +7,6 @@ import pytest
 
 from tests.e2e.city import DIVISIONS, City
 from tests.e2e.conftest import Person
-from tests.e2e.talk import ON_BOTH
 from tests.e2e.waiting import eventually
 from tests.support.users import MatrixError, MatrixUser
 
@@ -26,7 +25,6 @@ SECRETS = (
 )
 
 
-@ON_BOTH
 async def test_the_root_is_a_space_to_knock_at_and_everything_else_is_restricted_to_it(city: City) -> None:
     hall = await city.room("cityhall")
     state = await State.of(city, "cityhall")
@@ -41,7 +39,6 @@ async def test_the_root_is_a_space_to_knock_at_and_everything_else_is_restricted
     assert (await State.of(city, "cityhall-genkan"))["m.room.join_rules"] == {"join_rule": "public"}
 
 
-@ON_BOTH
 async def test_each_room_has_name_topic_alias_history_and_powers_as_declared(city: City) -> None:
     for slug, (name, _, _) in DIVISIONS.items():
         titles = {"": name, "-oshirase": f"{name} お知らせ", "-soudan": f"{name} 相談室", "-danwa": f"{name} 談話室"}
@@ -67,7 +64,6 @@ async def test_the_secretariats_room_is_never_federated_and_by_invitation_only(c
     assert (await State.of(city, "cityhall-dayori"))["m.room.create"].get("m.federate", True) is True
 
 
-@ON_BOTH
 async def test_each_space_links_its_rooms_and_spaces_with_a_way_to_them(city: City) -> None:
     links = {
         "cityhall": [*HALL_ROOMS, "cityhall-jimukyoku", *GROUPS],

@@ -21,9 +21,9 @@ OFFICE = "cityhall-jimukyoku"
 
 
 async def test_the_last_secretary_who_left_the_office_is_invited_again_by_a_restart(
-    tmp_path: Path, authority: Authority, neighbour: EmbeddedSynapse
+    tmp_path: Path, authority: Authority, neighbour: EmbeddedSynapse, database_url: str
 ) -> None:
-    living = running_city(tmp_path, authority=authority, neighbour=neighbour, database_url=None)
+    living = running_city(tmp_path, authority=authority, neighbour=neighbour, database_url=database_url)
     async with living as city:
         office = await city.room(OFFICE)
         await ask(city.secretary, office, f"!member remove {city.clerk.user_id} --yes", city.clerk.user_id)

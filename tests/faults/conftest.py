@@ -1,12 +1,14 @@
-"""The homeservers before which the city hall is killed."""
+"""The homeservers before which the city hall is killed, and the databases with which."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.conftest import ClientOf
 from tests.faults.sites import FakeSite, SynapseSite
+from tests.support.databases import Databases, SqliteFiles
 from tests.support.homeservers import Homeserver
 
 
@@ -17,6 +19,12 @@ async def fake_site() -> AsyncIterator[FakeSite]:
     await site.start()
     yield site
     await site.close()
+
+
+@pytest.fixture
+def databases(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> Databases:
+    """Where the databases are; each test that asks for it runs once on SQLite and once on PostgreSQL."""
+    return SqliteFiles(tmp_path) if database_kind == "sqlite" else request.getfixturevalue("postgres")
 
 
 @pytest.fixture

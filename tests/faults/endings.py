@@ -5,15 +5,15 @@ Two runs are compared as lists of lines, so that what differs can be read.
 
 import json
 import re
-import sqlite3
-from contextlib import closing
 from difflib import unified_diff
-from pathlib import Path
 from typing import Any
+
+from sqlalchemy import inspect
 
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.outbox.render import Renderer
 from tests.faults.sites import Seen, Site
+from tests.support.databases import opened
 
 #: What is on record, by table. Left out: times, random ids, how often something was asked for.
 _RECORDS = {
@@ -31,11 +31,20 @@ _RECORDS = {
 }
 #: Where everything that came in must stand.
 _HANDLED = "SELECT event_id, state, failures FROM inbox_event WHERE state != 'done' OR failures != 0"
+#: On PostgreSQL: ends every other connection and waits for that, ten seconds at most.
+_END_THE_OTHERS = (
+    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+_PASS = (
+    "UPDATE work SET leased_until = '2000-01-01 00:00:00.000000' WHERE lease IS NOT NULL",
+    "UPDATE lane_lease SET leased_until = '2000-01-01 00:00:00.000000'",
+)
 #: Said to whoever has waited for five seconds, which depends on how fast this machine is now.
 _WAITING = Renderer().render(say("I have taken this on and am working on it; the outcome follows here."), "ja").body
 
 
-async def look(site: Site, database: Path) -> list[str]:
+async def look(site: Site, database_url: str) -> list[str]:
     """Return one line for each fact."""
     seen = await site.rooms()
     names = {room.room_id: _alias(room) for room in seen}
@@ -49,7 +58,7 @@ async def look(site: Site, database: Path) -> list[str]:
             f"{names[room.room_id]} message of {event['sender']}: {event['content'].get('body')}"
             for event in room.messages
         ]
-    lines += _records(database)
+    lines += _records(database_url)
     texts = {_text(event["event_id"]): "EVENT" for room in seen for event in room.messages}
     return sorted(_plain(line, names | texts, site) for line in lines if _WAITING not in line)
 
@@ -61,12 +70,14 @@ def differences(expected: list[str], found: list[str]) -> list[str]:
     ]
 
 
-def pass_the_lease(database: Path) -> None:
-    """Let the two minutes go by for which the killed process still held what it was working on."""
-    with closing(sqlite3.connect(database)) as connection:
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'work'").fetchone():
-            connection.execute("UPDATE work SET leased_until = '2000-01-01 00:00:00.000000' WHERE lease IS NOT NULL")
-            connection.commit()
+def pass_the_lease(database_url: str) -> None:
+    """Let the time go by for which the killed process still held what it was working on."""
+    with opened(database_url) as connection:
+        if connection.dialect.name == "postgresql":
+            # The server may not have noticed yet, and still be doing what it was asked last.
+            connection.exec_driver_sql(_END_THE_OTHERS)
+        for statement in _PASS if inspect(connection).has_table("work") else ():
+            connection.exec_driver_sql(statement)
 
 
 def _alias(room: Seen) -> str:
@@ -74,17 +85,20 @@ def _alias(room: Seen) -> str:
     return str(found[0]) if found else "a room without an alias"
 
 
-def _records(database: Path) -> list[str]:
-    with closing(sqlite3.connect(database)) as connection:
-        lines = [f"not handled: {row}" for row in connection.execute(_HANDLED)]
+def _records(database_url: str) -> list[str]:
+    with opened(database_url) as connection:
+        lines = [f"not handled: {row}" for row in connection.exec_driver_sql(_HANDLED)]
         for table, columns in _RECORDS.items():
-            rows = connection.execute(f"SELECT {columns} FROM {table}")  # noqa: S608 - names from above
+            rows = connection.exec_driver_sql(f"SELECT {columns} FROM {table}")  # noqa: S608 - names from above
             lines += [f"{table}: " + " | ".join(map(_cell, row)) for row in rows]
     return lines
 
 
 def _cell(value: Any) -> str:
-    return _text(json.loads(value)) if str(value).startswith(("{", "[")) else str(value)
+    # SQLite gives JSON as text, PostgreSQL what is in it.
+    if isinstance(value, str) and value.startswith(("{", "[")):
+        value = json.loads(value)
+    return _text(value) if isinstance(value, dict | list) else str(value)
 
 
 def _text(value: Any) -> str:

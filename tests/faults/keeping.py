@@ -12,8 +12,10 @@ from pathlib import Path
 
 from tests.faults.endings import pass_the_lease
 from tests.faults.plans import Plan, Where
-from tests.faults.runner import DATABASE, OUTPUT, STEPS, Order, Running
+from tests.faults.runner import OUTPUT, STEPS, Order, Running
 
+#: The file of its database, in its directory.
+DATABASE = "city.db"
 #: How often the service may end by itself, because its start was disturbed.
 MOST_FAILED_STARTS = 6
 #: Where things wait for a person.
@@ -92,7 +94,7 @@ class Keeper:
             output = (self._order.directory / OUTPUT).read_text("utf-8")
             self.happened.append(output.strip().splitlines()[-1])
             assert self._failed_starts <= MOST_FAILED_STARTS, f"it does not start any more:\n{output[-6000:]}"
-        pass_the_lease(self._order.directory / DATABASE)
+        pass_the_lease(self._order.database_url)
         return True
 
 

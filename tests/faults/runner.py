@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from sqlalchemy import event
+from sqlalchemy import Engine, event, make_url
 
 from oshiyakusho_matrix.app import CityHallApp, Identity
 from oshiyakusho_matrix.appservice.routes import appservice_routes
@@ -29,11 +29,11 @@ from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
 from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.store.upgrade import prepare
 from tests.faults.breaking import Breaker
-from tests.faults.points import Points, watch, watched
+from tests.faults.points import Points, Step, watch, watched
 from tests.faults.remote import SCHEME, RemoteHomeserver
 from tests.support.installations import Installation
 
-DATABASE, STEPS, OUTPUT, EDITED = "city.db", "steps.log", "output.log", "edited"
+STEPS, OUTPUT, EDITED = "steps.log", "output.log", "edited"
 #: Stops listening to the homeserver.
 Deaf = Callable[[], Awaitable[None]]
 _FORKS = multiprocessing.get_context("forkserver")
@@ -42,7 +42,7 @@ _FORKS.set_forkserver_preload(["__main__", "tests.faults.runner"])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What one process is to do. ``directory`` holds its database and what it leaves for the test to read.
+    """What one process is to do. ``directory`` holds what it leaves for the test to read.
 
     ``hands`` is the product's concurrency: with one, the steps of two runs are nearly the same. ``serves``: it works
     until ``finish``, and steps count from when the start is over and all is quiet, unless they count ``from_start``.
@@ -51,10 +51,11 @@ class Order:
     """
 
     directory: Path
+    database_url: str
     installation: Installation
     declaration: Declaration
     secretary: UserId
-    kill_at: int | None = None
+    kill_at: Step | None = None
     serves: bool = False
     from_start: bool = True
     hands: int = 1
@@ -134,7 +135,7 @@ async def _live(order: Order, line: Connection) -> None:
 
     loop.add_reader(line.fileno(), finish)
     hold_steady()  # as ``serve`` does
-    breaker = Breaker(order.breaks, order.directory / DATABASE)
+    breaker = Breaker(order.breaks, Path(str(make_url(order.database_url).database)))
     points = Points(order.kill_at if order.from_start else None, order.directory / STEPS, breaker.reached)
     async with _composed(order, points) as (app, deaf):
         async with app.working():
@@ -157,10 +158,10 @@ async def _live(order: Order, line: Connection) -> None:
 async def _composed(order: Order, points: Points) -> AsyncIterator[tuple[CityHallApp, Deaf]]:
     """Build the house; also return how to stop listening to the homeserver."""
     one = order.installation
-    engine = create_engine(f"sqlite+aiosqlite:///{order.directory / DATABASE}")
-    # What the page cache holds survives a kill; waiting for the disk guards against loss of power, which is not tested.
-    event.listen(engine.sync_engine, "connect", lambda connection, _: _do_not_wait(connection))
-    watch(engine, points)
+    engine = create_engine(order.database_url)
+    if engine.dialect.name == "sqlite":
+        event.listen(Engine, "connect", _do_not_wait)
+    watch(points)
     await prepare(engine)
     remote = one.homeserver_url.startswith(SCHEME)
     homeserver: RemoteHomeserver | MatrixHomeserver = (
@@ -191,7 +192,8 @@ async def _composed(order: Order, points: Points) -> AsyncIterator[tuple[CityHal
         await engine.dispose()
 
 
-def _do_not_wait(connection: Any) -> None:
+def _do_not_wait(connection: Any, _record: object) -> None:
+    """What the page cache holds survives a kill; waiting for the disk guards against loss of power, not tested here."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous = OFF")
     cursor.close()

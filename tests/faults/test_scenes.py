@@ -1,6 +1,6 @@
 """Killed at any step of what people do, the next start leads to one end: confirming, archiving, applying, chats, drift.
 
-``make test``: some steps of each, spread evenly. ``make soak``: every step.
+``make test``: some steps of each, spread evenly. ``make soak``: every step. Both with SQLite and with PostgreSQL.
 """
 
 import shutil
@@ -11,8 +11,9 @@ import pytest
 from tests.faults.attempts import Processes
 from tests.faults.scenes import Scene, applying, archiving, chatting, confirming, drifting, play
 from tests.faults.sites import FakeSite
-from tests.faults.sweep import Kills, Outcome, every, strided, sweep
+from tests.faults.sweep import BEFORE_THE_200, Choose, Kills, Outcome, every, strided, sweep
 from tests.faults.test_command import found_the_town
+from tests.support.databases import Databases
 
 SCENES: dict[str, Scene] = {
     "confirm": confirming,
@@ -28,38 +29,36 @@ TIMES = 12
 class OnFake:
     """Each attempt in the same town as it was before the scene."""
 
-    def __init__(self, site: FakeSite, directory: Path, scene: Scene) -> None:
-        self._site, self._directory, self._scene = site, directory, scene
+    def __init__(self, site: FakeSite, databases: Databases, directory: Path, scene: Scene) -> None:
+        self._site, self._databases, self._directory, self._scene = site, databases, directory, scene
         self._number = 0
 
-    async def found(self) -> None:
-        """Build the town in which each attempt begins."""
-        processes = Processes(self._site, self._directory / "town")
-        self._site.deliver()
-        await found_the_town(self._site, processes)
-        self._database = processes.database
-        self._world = self._site.keep()
+    async def sweep(self, choose: Choose, *, name: str) -> None:
+        """Build the town in which each attempt begins, and go through the steps."""
+        with self._databases.fresh_database() as self._town:
+            self._site.deliver()
+            await found_the_town(self._site, Processes(self._site, self._directory / "town", self._town))
+            self._world = self._site.keep()
+            await sweep(self._attempt, choose, name=name, also=BEFORE_THE_200)
 
-    async def __call__(self, kills: Kills) -> Outcome:
+    async def _attempt(self, kills: Kills) -> Outcome:
         self._number += 1
         self._site.go_back(self._world)
         directory = self._directory / f"{self._number}"
-        processes = Processes(self._site, directory, begin_with=self._database, edited=self._scene is applying)
-        outcome = await play(processes, await self._scene(self._site), kills)
+        with self._databases.fresh_database(like=self._town) as database_url:
+            processes = Processes(self._site, directory, database_url, edited=self._scene is applying)
+            outcome = await play(processes, await self._scene(self._site), kills)
         shutil.rmtree(directory)
         return outcome
 
 
 @pytest.mark.parametrize("name", SCENES)
-async def test_killed_at_some_steps(fake_site: FakeSite, tmp_path: Path, name: str) -> None:
-    attempt = OnFake(fake_site, tmp_path, SCENES[name])
-    await attempt.found()
-    await sweep(attempt, strided(TIMES), name=name)
+async def test_killed_at_some_steps(fake_site: FakeSite, databases: Databases, tmp_path: Path, name: str) -> None:
+    attempts = OnFake(fake_site, databases, tmp_path, SCENES[name])
+    await attempts.sweep(strided(TIMES), name=name)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", SCENES)
-async def test_killed_at_every_step(fake_site: FakeSite, tmp_path: Path, name: str) -> None:
-    attempt = OnFake(fake_site, tmp_path, SCENES[name])
-    await attempt.found()
-    await sweep(attempt, every(), name=name)
+async def test_killed_at_every_step(fake_site: FakeSite, databases: Databases, tmp_path: Path, name: str) -> None:
+    await OnFake(fake_site, databases, tmp_path, SCENES[name]).sweep(every(), name=name)

@@ -369,3 +369,13 @@ async def test_what_is_refused_is_counted_and_what_is_not_there_is_not(stage: St
     with pytest.raises(Forbidden):
         await stage.homeserver.send_state(NOWHERE, "m.room.topic", "", {"topic": "x"})
     assert stage.homeserver.failures == before | {("send_state", "403"): before.get(("send_state", "403"), 0) + 1}
+
+
+async def test_a_kick_tells_what_membership_it_ended(stage: Stage) -> None:
+    joined, invited, stranger = [await stage.person(name) for name in ("joined", "invited", "stranger")]
+    room_id = await stage.create()
+    for person in (joined, invited):
+        await stage.homeserver.invite(room_id, person.user_id)
+    await joined.join(room_id)
+    ended = [await stage.homeserver.kick(room_id, each.user_id) for each in (joined, invited, stranger, joined)]
+    assert ended == ["join", "invite", None, None]

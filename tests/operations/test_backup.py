@@ -4,8 +4,7 @@ import asyncio
 import gzip
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,29 +34,17 @@ from oshiyakusho_matrix.store.lanes import lane_lease
 from oshiyakusho_matrix.store.metadata import Moment, metadata
 from oshiyakusho_matrix.store.unit_of_work import Store
 from oshiyakusho_matrix.store.upgrade import check_revision, prepare, upgrade
-from tests.conftest import import_all_tables
-from tests.support.postgres import Postgres
+from tests.conftest import NewDatabase, import_all_tables
 
 SERVER = "city.example"
 LONG_AGO = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-NewDatabase = Callable[[str], str]
 Rows = dict[str, list[dict[str, Any]]]
 
 
-@pytest.fixture
-def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewDatabase]:
-    """Makes empty databases of either kind and returns their URLs."""
+@pytest.fixture(autouse=True)
+def all_tables() -> None:
+    """Whatever has a table is in a backup, so every table must be known."""
     import_all_tables()
-    with ExitStack() as stack:
-        names = iter(range(10))
-
-        def make(kind: str) -> str:
-            if kind == "sqlite":
-                return f"sqlite+aiosqlite:///{tmp_path / f'{next(names)}.sqlite3'}"
-            server: Postgres = request.getfixturevalue("postgres")
-            return str(stack.enter_context(server.fresh_database()))
-
-        yield make
 
 
 def settings(tmp_path: Path, database_url: str) -> Settings:

@@ -7,8 +7,7 @@ import asyncio
 import json
 import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +15,15 @@ import pytest
 import pytest_asyncio
 
 from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
+from tests.conftest import NewDatabase
 from tests.divisions.little_town import write_town
 from tests.e2e.talk import ask, body
 from tests.e2e.waiting import eventually
 from tests.support.command_line import assert_told, put_settings, run, start, statuses
 from tests.support.ports import ReservedPort
-from tests.support.postgres import Postgres
 from tests.support.users import MatrixUser
 
 BOT = "@shiyakusho:localhost"
-NewDatabase = Callable[[str], str]
 
 
 @dataclass
@@ -109,19 +107,6 @@ class Town:
             self.config.chmod(0o600)
         for file in self.directory.rglob("oshiyakusho.sqlite3*"):
             file.rename(file.with_name(f"lost-{file.name}"))
-
-
-@pytest.fixture
-def new_database(request: pytest.FixtureRequest) -> Iterator[NewDatabase]:
-    """Makes empty databases in PostgreSQL."""
-    with ExitStack() as stack:
-
-        def make(kind: str) -> str:
-            assert kind == "postgresql"
-            server: Postgres = request.getfixturevalue("postgres")
-            return str(stack.enter_context(server.fresh_database()))
-
-        yield make
 
 
 @pytest_asyncio.fixture

@@ -27,8 +27,8 @@ async def read(city: FakeCity) -> Mapping[str, float]:
     return {name: float(value) for name, value in re.findall(r"^oshiyakusho_(\S+) (\S+)$", page, re.MULTILINE)}
 
 
-async def test_who_is_where_they_do_not_belong_is_counted_until_they_are_out(tmp_path: Path) -> None:
-    async with fake_city(tmp_path, write_town(tmp_path / "rooms")) as city:
+async def test_who_is_where_they_do_not_belong_is_counted_until_they_are_out(tmp_path: Path, database_url: str) -> None:
+    async with fake_city(database_url, write_town(tmp_path / "rooms")) as city:
         before = await read(city)
         assert (before["gate_violations"], before["gate_put_out_total"]) == (0, 0)
         assert (before["members"], before["rooms"], before["rooms_made"]) == (1, ROOMS, ROOMS)
@@ -45,8 +45,8 @@ async def test_who_is_where_they_do_not_belong_is_counted_until_they_are_out(tmp
         assert city.room("ka-zaisei-danwa").membership(someone("yoso")) == "leave"
 
 
-async def test_who_was_removed_is_counted_until_they_are_out(tmp_path: Path) -> None:
-    async with fake_city(tmp_path, write_town(tmp_path / "rooms")) as city:
+async def test_who_was_removed_is_counted_until_they_are_out(tmp_path: Path, database_url: str) -> None:
+    async with fake_city(database_url, write_town(tmp_path / "rooms")) as city:
         hanako = await city.member("hanako")
         city.hs.fail_next("kick", Permanent("no"))
         await city.ask(f"!member remove {hanako} --yes")
@@ -55,8 +55,8 @@ async def test_who_was_removed_is_counted_until_they_are_out(tmp_path: Path) -> 
         assert (await read(city))["members_leaving"] == 0
 
 
-async def test_what_the_homeserver_refused_and_how_long_work_took_is_counted(tmp_path: Path) -> None:
-    async with fake_city(tmp_path, write_town(tmp_path / "rooms")) as city:
+async def test_what_the_homeserver_refused_and_how_long_work_took_is_counted(tmp_path: Path, database_url: str) -> None:
+    async with fake_city(database_url, write_town(tmp_path / "rooms")) as city:
         city.hs.fail_next("invite", Permanent("no"))
         await city.ask(f"!member admit {someone('hanako')}")
         seen = await read(city)
@@ -98,3 +98,18 @@ def test_durations_are_counted_in_classes_that_add_up() -> None:
     found = dict(spread.up_to())
     assert (found["0.05"], found["0.1"], found["5.0"], found["1800.0"], found["+Inf"]) == (3, 4, 5, 5, 6)
     assert len(found) == len(BOUNDS) + 1
+
+
+async def test_members_who_are_taken_out_are_counted_room_by_room_and_those_who_never_came_in_are_not(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with fake_city(database_url, write_town(tmp_path / "rooms")) as city:
+        hanako, taro = await city.member("hanako"), someone("taro")
+        await city.hs.join_as(hanako, DANWA)
+        await city.settle()
+        await city.ask(f"!member remove {hanako} --yes")
+        assert (await read(city))["gate_put_out_total"] == 2
+        await city.ask(f"!member admit {taro}")
+        await city.ask(f"!member remove {taro} --yes")
+        seen = await read(city)
+        assert (seen["gate_put_out_total"], seen["gate_violations"]) == (2, 0)

@@ -9,16 +9,12 @@ from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.homeserver.interface import NewRoom, StateEvent
 from oshiyakusho_matrix.operations.backup import backup, restore
 from oshiyakusho_matrix.store.engine import create_engine
+from tests.conftest import NewDatabase
 from tests.divisions.little_town import write_town
 from tests.operations.test_backup import settings
 from tests.support.fake_city import HALL, OFFICE, SECRETARY, SERVER, deliver_to, fake_city, someone
 
 Said = Counter[tuple[str, str]]
-
-
-def url(directory: Path) -> str:
-    directory.mkdir(exist_ok=True)
-    return f"sqlite+aiosqlite:///{directory / 'city.db'}"
 
 
 def all_said(hs: FakeHomeserver) -> Said:
@@ -38,9 +34,9 @@ async def chat(hs: FakeHomeserver, user: UserId, *, encrypted: bool) -> None:
     await hs.send_state_as(user, room_id, "m.room.member", hs.bot, {"membership": "invite", "is_direct": True})
 
 
-async def only_kept(hs: FakeHomeserver, directory: Path, rooms: Path) -> None:
+async def only_kept(hs: FakeHomeserver, database_url: str, rooms: Path) -> None:
     """Have much happen that is taken in, and not handled yet."""
-    engine = create_engine(url(directory))
+    engine = create_engine(database_url)
     identity = Identity(appservice_id="test", server_name=SERVER, bot=hs.bot, secretariat=(SECRETARY,))
     app = CityHallApp(identity=identity, homeserver=hs, engine=engine, load=load_from(rooms))
     hs.deliver = deliver_to(app)
@@ -56,21 +52,22 @@ async def only_kept(hs: FakeHomeserver, directory: Path, rooms: Path) -> None:
         await engine.dispose()
 
 
-async def test_what_was_waiting_when_the_backup_was_made_is_answered_once(tmp_path: Path) -> None:
+async def test_what_was_waiting_when_the_backup_was_made_is_answered_once(
+    tmp_path: Path, database_kind: str, new_database: NewDatabase
+) -> None:
     rooms, hs = write_town(tmp_path / "rooms"), FakeHomeserver(UserId(f"@shiyakusho:{SERVER}"))
-    old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "b"
-    url(old)
+    old, new, file = new_database(database_kind), new_database(database_kind), tmp_path / "b"
     async with fake_city(old, rooms, hs=hs):
         pass
     await only_kept(hs, old, rooms)
-    await backup(settings(tmp_path, url(old)), file)
+    await backup(settings(tmp_path, old), file)
     async with fake_city(old, rooms, hs=hs) as city:
         await city.settle()
         heard, made = all_said(hs), set(hs.world.rooms)
         # Five answers in all, one of them the outcome; and a greeting, and a link out of the encrypted chat.
         assert len(heard) >= 6, heard
 
-    await restore(settings(tmp_path, url(new)), file)
+    await restore(settings(tmp_path, new), file)
     async with fake_city(new, rooms, hs=hs) as city:
         await city.settle()
         again = all_said(hs)
@@ -82,21 +79,22 @@ async def test_what_was_waiting_when_the_backup_was_made_is_answered_once(tmp_pa
         assert (figures.inbox_pending, figures.outbox_pending) == (0, 0)
 
 
-async def test_an_answer_that_was_owed_when_the_backup_was_made_is_given_once(tmp_path: Path) -> None:
+async def test_an_answer_that_was_owed_when_the_backup_was_made_is_given_once(
+    tmp_path: Path, database_kind: str, new_database: NewDatabase
+) -> None:
     rooms, hs = write_town(tmp_path / "rooms"), FakeHomeserver(UserId(f"@shiyakusho:{SERVER}"))
-    old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "b"
-    url(old)
+    old, new, file = new_database(database_kind), new_database(database_kind), tmp_path / "b"
     async with fake_city(old, rooms, hs=hs) as city:
         await city.app.loop.stop()
         await hs.say_as(SECRETARY, OFFICE, f"!member admit {someone('hanako')}")
         await city.app.inbox.idle()
-        await backup(settings(tmp_path, url(old)), file)
+        await backup(settings(tmp_path, old), file)
     async with fake_city(old, rooms, hs=hs) as city:
         await city.settle()
         heard = all_said(hs)
         assert str(someone("hanako")) in city.heard()
 
-    await restore(settings(tmp_path, url(new)), file)
+    await restore(settings(tmp_path, new), file)
     async with fake_city(new, rooms, hs=hs) as city:
         await city.settle()
         (notice,) = (all_said(hs) - heard).elements()

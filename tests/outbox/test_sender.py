@@ -274,13 +274,29 @@ async def test_what_is_refused_is_parked_and_the_secretariat_hears_of_it(house: 
 
 async def test_what_the_secretariats_room_refuses_is_not_told_to_it(house: House) -> None:
     def refuse(_room: RoomId, _content: Content) -> None:
-        raise Forbidden("no power")
+        raise Permanent("too large")
 
     house.rooms.refuse = refuse
     async with house.store.transaction() as tx:
         await house.outbox.tell_secretariat(tx, say("{words}", words="hello"))
     await house.send_all()
     assert await house.states() == ["parked"]
+
+
+async def test_what_is_for_the_secretariats_room_waits_while_the_bot_is_not_let_in(house: House) -> None:
+    def refuse(_room: RoomId, _content: Content) -> None:
+        raise Forbidden("not in the room")
+
+    house.rooms.refuse = refuse
+    async with house.store.transaction() as tx:
+        await house.outbox.tell_secretariat(tx, say("{words}", words="hello"))
+    for _ in range(3):
+        await house.send_all()
+        house.clock.ahead += timedelta(days=2)
+    assert await house.states() == ["pending"]
+    house.rooms.refuse = lambda _room, _content: None
+    await house.send_all()
+    assert house.rooms.bodies(OFFICE) == ["hello"]
 
 
 async def test_a_bug_is_tried_again_then_parked(house: House) -> None:

@@ -8,10 +8,10 @@ from sqlalchemy import func, select
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.text import Text, from_json, say, to_json
 from oshiyakusho_matrix.reconcile.interface import Settled
-from oshiyakusho_matrix.reconcile.leases import Counts
+from oshiyakusho_matrix.reconcile.leases import Counts, Lease
 from oshiyakusho_matrix.reconcile.reports import because
 from oshiyakusho_matrix.reconcile.tables import follow_up, follow_up_key
-from oshiyakusho_matrix.store.unit_of_work import Store
+from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 from tests.reconcile.clocks import Clock
 from tests.reconcile.doubles import ASKER, House, RecordingOutbox, Scripted
 
@@ -179,6 +179,33 @@ async def test_keys_that_settle_in_the_same_moment_see_each_other(
                 board.let(name, Settled())
             await house.quiet()
     assert len(outbox.replies) == 5
+    assert await nothing_is_left(store)
+
+
+async def test_a_key_that_is_run_again_while_the_last_one_settles_is_not_waited_for_in_vain(
+    store: Store, house: House, outbox: RecordingOutbox
+) -> None:
+    async def settle(tx: Transaction, lease: Lease) -> None:
+        await house.queue.settle(tx, lease, Settled())
+        await house.follow_ups.settled(tx, lease, [])
+
+    async def settle_last() -> None:
+        async with store.transaction() as tx:
+            await settle(tx, last)
+
+    await house.promise(MADE, "room", "space")
+    last, first = sorted(await house.queue.claim(2, kinds=["space"]), key=lambda lease: lease.key)
+    async with store.transaction() as tx:
+        await settle(tx, first)
+    await house.ask("space")
+    (again,) = await house.queue.claim(1, kinds=["space"])
+    async with store.transaction() as tx:
+        await settle(tx, again)
+        waiting = asyncio.create_task(settle_last())
+        # It has to wait for the other, however long that takes: if it did not, "space" would count as still to come.
+        await asyncio.wait({waiting}, timeout=0.5)
+    await waiting
+    assert outbox.replies == [(ASKER, MADE)]
     assert await nothing_is_left(store)
 
 

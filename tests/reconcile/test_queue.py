@@ -235,7 +235,7 @@ async def test_what_is_given_up_is_gone_and_the_rest_stays(store: Store, queue: 
     for lease in await claim(queue):
         await park(store, queue, lease, "forbidden")
     async with store.transaction() as tx:
-        assert await drop_parked(tx, queue, f"REF-{ZAISEI.name}") == 1
+        assert await drop_parked(tx, f"REF-{ZAISEI.name}") == 1
         assert [(p.key, p.reference) for p in await parked_keys(tx.connection)] == [(SOMU, f"REF-{SOMU.name}")]
 
 

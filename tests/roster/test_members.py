@@ -233,3 +233,22 @@ async def test_a_secretary_is_appointed_and_released_by_command_but_never_the_la
     assert staff(city) == {SECRETARY}
     assert "最後の" in await city.ask(f"!member secretariat {SECRETARY} --end")
     assert "事務局の人ではありません" in await city.ask(f"!member secretariat {hanako} --end")
+
+
+async def test_of_somebody_who_was_only_invited_a_removal_says_that_the_invitation_was_withdrawn(
+    city: FakeCity,
+) -> None:
+    hanako = someone("hanako")
+    await city.ask(f"!member admit {hanako}")
+    answer = await city.ask(f"!member remove {hanako} --yes")
+    assert f"{hanako} さんへの招待を取り消しました" in answer
+    assert "外しました" not in answer
+    assert city.room("cityhall").membership(hanako) == "leave"
+
+
+async def test_of_somebody_who_had_gone_already_a_removal_says_only_that_they_are_in_no_room(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    await city.hs.leave_as(hanako, HALL)
+    answer = await city.ask(f"!member remove {hanako} --yes")
+    assert f"{hanako} さんは会員の部屋には入っていません" in answer
+    assert "外しました" not in answer

@@ -168,14 +168,14 @@ async def test_a_broken_row_stops_neither_the_start_nor_the_rest(
     if damage.sqlite_only and not database_url.startswith("sqlite"):
         pytest.skip("PostgreSQL does not keep such a row")
     rooms, hs = write_town(tmp_path / "rooms"), FakeHomeserver(BOT)
-    async with fake_city(tmp_path, rooms, hs=hs, database_url=database_url) as city:
+    async with fake_city(database_url, rooms, hs=hs) as city:
         await city.member("hanako")
         await city.hs.join_as(HANAKO, alias("ka-zaisei-danwa"))
         links = {name: city.links(name) for name in ("cityhall", "cityhall-kikaku", "cityhall-zei", "ka-zaisei")}
         async with city.app.store.transaction() as tx:
             await damage.do(tx)
     with structlog.testing.capture_logs() as logs:
-        async with fake_city(tmp_path, rooms, hs=hs, database_url=database_url) as city:
+        async with fake_city(database_url, rooms, hs=hs) as city:
             await stands(city)
             # Not known is not absent: nobody is put out and nothing is unlinked for it.
             assert city.room("ka-zaisei-danwa").membership(HANAKO) == "join"
@@ -191,8 +191,8 @@ async def test_a_broken_row_stops_neither_the_start_nor_the_rest(
     assert all(line["cure"] and line["cause"] for line in named)
 
 
-async def test_a_record_that_was_mended_is_read_again(tmp_path: Path) -> None:
-    async with fake_city(tmp_path, write_town(tmp_path / "rooms")) as city:
+async def test_a_record_that_was_mended_is_read_again(tmp_path: Path, database_url: str) -> None:
+    async with fake_city(database_url, write_town(tmp_path / "rooms")) as city:
         await city.member("hanako")
         async with city.app.store.transaction() as tx:
             for name in ("space.declared of a group", "space.lifecycle of a division", "member.standing"):
@@ -207,9 +207,9 @@ async def test_a_record_that_was_mended_is_read_again(tmp_path: Path) -> None:
 
 
 async def test_a_broken_room_does_not_keep_the_others_from_being_made_and_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with fake_city(tmp_path, write_town(tmp_path / "rooms")) as city:
+    async with fake_city(database_url, write_town(tmp_path / "rooms")) as city:
         make = city.hs.create_room
 
         async def create_room(room: NewRoom) -> RoomId:
@@ -227,9 +227,11 @@ async def test_a_broken_room_does_not_keep_the_others_from_being_made_and_is_nam
         await stands(city)
 
 
-async def test_the_first_start_leaves_out_a_division_with_a_mistake_and_names_it(tmp_path: Path) -> None:
+async def test_the_first_start_leaves_out_a_division_with_a_mistake_and_names_it(
+    tmp_path: Path, database_url: str
+) -> None:
     rooms = write_town(tmp_path / "rooms", {"divisions/koen.yaml": "slug: KOEN!\n"})
-    async with fake_city(tmp_path, rooms) as city:
+    async with fake_city(database_url, rooms) as city:
         await stands(city)
         assert not city.exists("ka-koen")
         for told in (city.heard(), await city.ask("!status")):
@@ -240,12 +242,12 @@ async def test_the_first_start_leaves_out_a_division_with_a_mistake_and_names_it
         assert "問題はありません" in await city.ask("!status")
 
 
-async def test_a_start_with_mistaken_files_closes_nothing_and_names_them(tmp_path: Path) -> None:
+async def test_a_start_with_mistaken_files_closes_nothing_and_names_them(tmp_path: Path, database_url: str) -> None:
     rooms, hs = write_town(tmp_path / "rooms"), FakeHomeserver(BOT)
-    async with fake_city(tmp_path, rooms, hs=hs):
+    async with fake_city(database_url, rooms, hs=hs):
         pass
     (rooms / "divisions" / "juumin.yaml").write_text("slug: [", encoding="utf-8")
-    async with fake_city(tmp_path, rooms, hs=hs) as city:
+    async with fake_city(database_url, rooms, hs=hs) as city:
         assert "ka-juumin" in city.links("cityhall-zei")
         assert "juumin.yaml:" in await city.ask("!status")
         await stands(city)

@@ -49,9 +49,11 @@ async def references(city: FakeCity, command: str) -> list[str]:
         return list(await connection.scalars(query))
 
 
-async def test_one_reference_leads_from_the_transaction_to_the_messages_that_were_sent(tmp_path: Path) -> None:
+async def test_one_reference_leads_from_the_transaction_to_the_messages_that_were_sent(
+    tmp_path: Path, database_url: str
+) -> None:
     with log_as_served() as log:
-        async with fake_city(tmp_path, write_town(tmp_path / "rooms")) as city:
+        async with fake_city(database_url, write_town(tmp_path / "rooms")) as city:
             await city.ask(f"!member admit {someone('hanako')}")
             await city.confirm(f"!member remove {someone('hanako')}")
             (admitted,) = await references(city, "member admit")
@@ -75,9 +77,9 @@ async def test_one_reference_leads_from_the_transaction_to_the_messages_that_wer
     assert answered["confirmation"] == asked != answered["reference"]
 
 
-async def test_rooms_that_a_command_makes_are_found_by_its_reference(tmp_path: Path) -> None:
+async def test_rooms_that_a_command_makes_are_found_by_its_reference(tmp_path: Path, database_url: str) -> None:
     with log_as_served() as log:
-        async with fake_city(tmp_path, write_town(tmp_path / "rooms")) as city:
+        async with fake_city(database_url, write_town(tmp_path / "rooms")) as city:
             await city.ask("!division create koen 公園課 --group zei")
             (reference,) = await references(city, "division create")
     settled = {line["key"] for line in of(lines(log, reference), "a key has settled")}
@@ -85,8 +87,8 @@ async def test_rooms_that_a_command_makes_are_found_by_its_reference(tmp_path: P
     assert {line["room"] for line in of(lines(log, reference), "a room was put right")} >= {"ka-koen", "ka-koen-danwa"}
 
 
-async def test_who_asks_reads_the_reference_of_what_failed(tmp_path: Path) -> None:
-    async with fake_city(tmp_path, write_town(tmp_path / "rooms")) as city:
+async def test_who_asks_reads_the_reference_of_what_failed(tmp_path: Path, database_url: str) -> None:
+    async with fake_city(database_url, write_town(tmp_path / "rooms")) as city:
         city.hs.fail_next("invite", Permanent("no such user"))
         answer = await city.ask(f"!member admit {someone('hanako')}")
         (reference,) = await references(city, "member admit")
@@ -96,11 +98,11 @@ async def test_who_asks_reads_the_reference_of_what_failed(tmp_path: Path) -> No
         assert reference in await city.ask("!status")
 
 
-async def test_the_log_of_a_day_names_nobody(tmp_path: Path) -> None:
+async def test_the_log_of_a_day_names_nobody(tmp_path: Path, database_url: str) -> None:
     people = {name: someone(name) for name in ("hanako", "jirosaburo")}
     words = "今日はお昼に集まりませんか"
     with log_as_served() as log:
-        async with fake_city(tmp_path, write_town(tmp_path / "rooms")) as city:
+        async with fake_city(database_url, write_town(tmp_path / "rooms")) as city:
             hanako, jiro = await city.member("hanako"), people["jirosaburo"]
             await city.hs.join_as(hanako, alias("ka-zaisei-danwa"))
             await city.hs.knock_as(jiro, HALL)
@@ -121,3 +123,15 @@ async def test_the_log_of_a_day_names_nobody(tmp_path: Path) -> None:
     assert text.count("a key has settled") > 20
     for secret in ("hanako", "jirosaburo", "gaibu", "kanri", words, "お昼", "unsinn", "member admit @"):
         assert secret not in text, [line for line in text.splitlines() if secret in line][:3]
+
+
+async def test_a_refusal_that_only_the_operators_can_do_something_about_tells_the_number_in_the_audit(
+    tmp_path: Path, database_url: str
+) -> None:
+    rooms = write_town(tmp_path / "rooms")
+    async with fake_city(database_url, rooms) as city:
+        (rooms / "divisions" / "juumin.yaml").write_text("slug: [", encoding="utf-8")
+        answer = await city.ask("!rooms apply --yes")
+        (reference,) = await references(city, "rooms apply")
+        assert answer.splitlines()[-1] == f"受付番号：{reference}"
+        assert "受付番号" not in await city.ask("!division show nowhere")

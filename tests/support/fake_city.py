@@ -129,20 +129,19 @@ def _answers(event: Event, asked: EventId) -> bool:
 
 @asynccontextmanager
 async def fake_city(
-    directory: Path,
+    database_url: str,
     rooms: Path,
     *,
     hs: FakeHomeserver | None = None,
     secretary_joins: bool = True,
-    database_url: str | None = None,
 ) -> AsyncIterator[FakeCity]:
     """Run a city hall as ``rooms`` declares it; give it once it stands and the secretary is inside.
 
-    Called again with the same directory and ``hs`` it is a restart. ``database_url`` is another database than the one
-    in ``directory``. As ``serve`` does, the first start leaves out divisions with mistakes in their files.
+    Called again with the same database and ``hs`` it is a restart. As ``serve`` does, the first start leaves out
+    divisions with mistakes in their files.
     """
     homeserver = hs or FakeHomeserver(UserId(f"@shiyakusho:{SERVER}"))
-    engine = create_engine(database_url or f"sqlite+aiosqlite:///{directory / 'city.db'}")
+    engine = create_engine(database_url)
     identity = Identity(
         appservice_id="test", server_name=SERVER, bot=homeserver.bot, display_name="市役所", secretariat=(SECRETARY,)
     )

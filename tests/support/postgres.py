@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import make_url
 
 # Nothing in a test's database must survive a power failure.
 _FAST = "\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\nmax_connections = 200\n"
@@ -25,16 +26,18 @@ class Postgres:
         self._admin_url = admin_url
 
     @contextmanager
-    def fresh_database(self) -> Iterator[str]:
-        """Make an empty database and drop it afterwards; yields its URL for ``create_engine``."""
+    def fresh_database(self, *, like: str | None = None) -> Iterator[str]:
+        """Make an empty database, or one ``like`` another that nobody uses now; yields its URL, and drops it after."""
         name = f"t{uuid.uuid4().hex}"
+        model = "template1" if like is None else str(make_url(like).database)
         with psycopg.connect(self._admin_url, autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+            connection.execute(create.format(sql.Identifier(name), sql.Identifier(model)))
         try:
             yield self._admin_url.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
         finally:
             with psycopg.connect(self._admin_url, autocommit=True) as connection:
-                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @contextmanager
