@@ -19,18 +19,19 @@ from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.appservice.router import Router
 from oshiyakusho_matrix.appservice.tables import lanes as inbox_lanes
 from oshiyakusho_matrix.commands.audit import audit_command
-from oshiyakusho_matrix.commands.chat_watch import ChatWatch, SealedWatch
-from oshiyakusho_matrix.commands.chats import ChatController
-from oshiyakusho_matrix.commands.confirmation import Confirmations, PreviewEcho
+from oshiyakusho_matrix.commands.chats.controller import ChatController
+from oshiyakusho_matrix.commands.chats.listeners import ChatWatch, SealedWatch
+from oshiyakusho_matrix.commands.confirmation import Confirmations, PreviewEcho, expire
 from oshiyakusho_matrix.commands.dispatch import MAX_AGE, Dispatch
 from oshiyakusho_matrix.commands.help import registry_with_help
 from oshiyakusho_matrix.commands.language import LANGUAGE
 from oshiyakusho_matrix.commands.plain_talk import PlainTalk
 from oshiyakusho_matrix.commands.reactions import Reactions
 from oshiyakusho_matrix.commands.runner import Runner
+from oshiyakusho_matrix.commands.runs import forget_runs
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
-from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.measures import Measures
 from oshiyakusho_matrix.divisions.asking import ask_everything
 from oshiyakusho_matrix.divisions.catalogue import load_declaration
@@ -38,18 +39,18 @@ from oshiyakusho_matrix.divisions.commands import division_commands, room_comman
 from oshiyakusho_matrix.divisions.controller import RoomController
 from oshiyakusho_matrix.divisions.domain import Declaration
 from oshiyakusho_matrix.divisions.heads import Heads
-from oshiyakusho_matrix.divisions.naming import describe_with
-from oshiyakusho_matrix.divisions.offices import offices
+from oshiyakusho_matrix.divisions.listing import offices
 from oshiyakusho_matrix.divisions.plan_controller import PlanController
 from oshiyakusho_matrix.divisions.planner import Planner
 from oshiyakusho_matrix.divisions.service import CityHall
+from oshiyakusho_matrix.divisions.tables import forget_drift
 from oshiyakusho_matrix.homeserver.interface import Homeserver
-from oshiyakusho_matrix.housekeeping import EVERY_DAY, Housekeeper
 from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.outbox.sender import OutboxSender
 from oshiyakusho_matrix.outbox.tables import lanes as outbox_lanes
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
 from oshiyakusho_matrix.reconcile.follow_ups import DatabaseFollowUps, FollowUpController
+from oshiyakusho_matrix.reconcile.housekeeping import EVERY_DAY, Housekeeper
 from oshiyakusho_matrix.reconcile.loop import ControllerLoop
 from oshiyakusho_matrix.reconcile.queue import WorkQueue
 from oshiyakusho_matrix.reconcile.rooms import MAKING, RoomKeeper
@@ -59,7 +60,6 @@ from oshiyakusho_matrix.roster.controller import MemberController
 from oshiyakusho_matrix.roster.events import Announcer
 from oshiyakusho_matrix.roster.listeners import RoomWatch
 from oshiyakusho_matrix.roster.service import Roster
-from oshiyakusho_matrix.roster.tables import room_in_role
 from oshiyakusho_matrix.status.commands import status_commands
 from oshiyakusho_matrix.status.figures import Status
 from oshiyakusho_matrix.status.parking import Parking
@@ -103,8 +103,9 @@ class CityHallApp:
         self.store = store = Store(engine)
         self.queue = queue = WorkQueue(store)
         self.outbox = outbox = DatabaseOutbox(Renderer())
-        self.sender = OutboxSender(store, homeserver, self._address, outbox, hands=concurrency)
         bot, server_name = identity.bot, identity.server_name
+        self.places = places = RosterPlaces(store=store, reader=homeserver, bot=bot)
+        self.sender = OutboxSender(store, homeserver, places.office, outbox, hands=concurrency)
         keeper = RoomKeeper(homeserver, bot, making=making, measures=measures)
         self.planner = Planner(store=store, keeper=keeper, server_name=server_name, secretariat=identity.secretariat)
         heads = Heads(work=queue)
@@ -112,12 +113,11 @@ class CityHallApp:
         follow_ups = DatabaseFollowUps(queue, outbox)
         self.roster = Roster(work=queue, follow_ups=follow_ups, announcer=Announcer([self.hall.on_roster]), bot=bot)
 
-        self.describe = describe = describe_with(self.hall)
+        self.describe = describe = self.hall.describe
         self.troubles = Troubles(store=store, load=load)
         self.parking = Parking(queue=queue, inbox=lambda: self.inbox, sender=self.sender, describe=describe)
         runner = Runner(outbox=outbox, follow_ups=follow_ups)
         askers = RosterAskers(store=store, reader=homeserver)
-        places = RosterPlaces(store=store, reader=homeserver, bot=bot)
         self.registry = registry = registry_with_help(
             (
                 LANGUAGE,
@@ -176,12 +176,14 @@ class CityHallApp:
                     keeper=keeper,
                     outbox=outbox,
                     server_name=server_name,
-                    alias_prefix=self._alias_prefix,
+                    alias_prefix=places.hall_localpart,
                     name=identity.display_name,
                 ),
                 FollowUpController(store, outbox),
                 Housekeeper(
-                    store=store, trimmed=(self.inbox, self.sender), look_at_everything=self._look_at_everything
+                    store=store,
+                    forget=(self.inbox.forget, self.sender.forget, expire, forget_runs, forget_drift),
+                    look_at_everything=self._look_at_everything,
                 ),
             ],
             follow_ups=follow_ups,
@@ -234,20 +236,9 @@ class CityHallApp:
     async def _look_at_everything(self, tx: Transaction) -> None:
         await ask_everything(tx, self.queue, await self.hall.picture(tx))
 
-    async def _address(self, address: str) -> RoomId | None:
-        """Return where 事務局室 is."""
-        async with self.store.reading() as connection:
-            office = await room_in_role(connection, "office")
-        return office.room_id if office else None
-
     async def hall_address(self) -> str:
         """Return where people knock. There is one once ``open`` has returned."""
-        return f"#{await self._alias_prefix()}:{self.identity.server_name}"
-
-    async def _alias_prefix(self) -> str:
-        async with self.store.reading() as connection:
-            hall = await room_in_role(connection, "hall")
-        return hall.alias_localpart if hall else "cityhall"
+        return f"#{await self.places.hall_localpart()}:{self.identity.server_name}"
 
 
 def load_from(directory: Path) -> Callable[[], Declaration]:

@@ -126,7 +126,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Examine the installation and say how to mend what is wrong. Exit code 1 if anything failed."""
-    from oshiyakusho_matrix.operations.examination import examine_installation
+    from oshiyakusho_matrix.operations.doctor.installation import examine_installation
 
     with told():
         found = asyncio.run(examine_installation(settings_from(config), homeserver_config))

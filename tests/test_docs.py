@@ -16,8 +16,8 @@ from oshiyakusho_matrix.commands.audit import PATIENCE
 from oshiyakusho_matrix.commands.confirmation import LIFECYCLE
 from oshiyakusho_matrix.commands.confirmation import State as Confirmation
 from oshiyakusho_matrix.commands.interface import Command, Role
+from oshiyakusho_matrix.commands.reading.usage import PREFIX, usage
 from oshiyakusho_matrix.commands.registry import Registry
-from oshiyakusho_matrix.commands.usage import PREFIX, usage
 from oshiyakusho_matrix.core.errors import CityHallError
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.divisions.catalogue import json_schemas, shipped_directory
@@ -171,7 +171,7 @@ def test_the_calls_are_found() -> None:
 
 @in_both
 def test_every_examination_of_the_doctor_is_told(language: str) -> None:
-    sources = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("doctor*.py"))
+    sources = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.glob("operations/doctor/*.py"))
     names = set(re.findall(r'(?:fine|warning|failed)\(\s*"([a-z_ ]+)"', sources))
     assert "clock" in names
     told = {name for cells in table(handbook(language, "administrators"), "doctor") for name in code(cells[0])}

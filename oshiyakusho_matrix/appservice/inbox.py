@@ -127,14 +127,11 @@ class Inbox:
         tx.after_commit(self._worker.wake)
         return await parked.drop(tx, reference)
 
-    async def trim(self, before: datetime) -> int:
+    async def forget(self, tx: Transaction, before: datetime) -> int:
         """Forget events that were done and transactions that came ``before``; return how many events."""
-        async with self._store.transaction() as tx:
-            await tx.connection.execute(delete(inbox_transaction).where(inbox_transaction.c.received_at < before))
-            gone = await tx.connection.execute(
-                delete(inbox_event).where(inbox_event.c.state == RowState.DONE, inbox_event.c.received_at < before)
-            )
-        return gone.rowcount
+        await tx.connection.execute(delete(inbox_transaction).where(inbox_transaction.c.received_at < before))
+        done = (inbox_event.c.state == RowState.DONE, inbox_event.c.received_at < before)
+        return (await tx.connection.execute(delete(inbox_event).where(*done))).rowcount
 
     async def take(self, busy: frozenset[Hashable], limit: int) -> Batch:
         """Find letters to sort, and rooms with something to handle. For the worker."""

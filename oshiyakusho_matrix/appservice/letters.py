@@ -75,7 +75,7 @@ class Letters:
         """Make events of the letters that came first; False if there are none."""
         async with self._store.reading() as connection:
             sizes = select(inbox_letter.c.seq, inbox_letter.c.events).where(_WAITS)
-            few = _few((await connection.execute(sizes.order_by(inbox_letter.c.seq).limit(_LETTERS))).tuples())
+            few = _few((await connection.execute(sizes.order_by(inbox_letter.c.seq).limit(_LETTERS))).all())
             # Their bodies only now: a hundred of the largest would not fit into memory.
             bodies = select(inbox_letter).where(_WAITS, inbox_letter.c.seq.in_(few)).order_by(inbox_letter.c.seq)
             letters = (await connection.execute(bodies)).all()

@@ -12,11 +12,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Row, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from oshiyakusho_matrix.commands.arguments import Parameter, Place, Positional, parameters_of
 from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
+from oshiyakusho_matrix.commands.reading.arguments import Parameter, Place, Positional, parameters_of
+from oshiyakusho_matrix.commands.reading.usage import PREFIX, name_of, plain
 from oshiyakusho_matrix.commands.registry import Registry
 from oshiyakusho_matrix.commands.tables import audit
-from oshiyakusho_matrix.commands.usage import PREFIX, name_of, plain
 from oshiyakusho_matrix.core.clock import JST, now
 from oshiyakusho_matrix.core.ids import new_reference
 from oshiyakusho_matrix.core.text import Value, say, visible

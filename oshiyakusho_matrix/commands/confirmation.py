@@ -6,7 +6,7 @@ own echo of it comes in through the inbox, before any reaction to it can, and sa
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final
@@ -15,9 +15,9 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
-from oshiyakusho_matrix.commands.arguments import YES
 from oshiyakusho_matrix.commands.audit import PATIENCE, Outcome
 from oshiyakusho_matrix.commands.interface import Call, Command
+from oshiyakusho_matrix.commands.reading.arguments import YES
 from oshiyakusho_matrix.commands.runner import Clock, Runner
 from oshiyakusho_matrix.commands.runs import note_run
 from oshiyakusho_matrix.commands.tables import confirmation
@@ -146,16 +146,16 @@ async def move(tx: Transaction, reference: str, state: State, sign: Sign) -> Sta
     return following if moved.rowcount == 1 else None
 
 
-async def expire(tx: Transaction, before: datetime, *, kept: timedelta) -> int:
-    """End all that waited until ``before`` in vain, and forget their arguments; return how many. For a daily sweep.
+async def expire(tx: Transaction, before: datetime, *, clock: Clock = now) -> int:
+    """Forget those that ended ``before``; end all that have waited in vain, arguments and all, and return how many.
 
-    Those that ended longer ago than ``kept`` are forgotten.
+    For a daily sweep.
     """
-    over = (confirmation.c.state != State.WAITING.value, confirmation.c.expires_at < before - kept)
+    over = (confirmation.c.state != State.WAITING.value, confirmation.c.expires_at < before)
     await tx.connection.execute(delete(confirmation).where(*over))
     ended = await tx.connection.execute(
         update(confirmation)
-        .where(confirmation.c.state == State.WAITING.value, confirmation.c.expires_at < before)
+        .where(confirmation.c.state == State.WAITING.value, confirmation.c.expires_at < clock())
         .values(state=LIFECYCLE[State.WAITING, Sign.TOO_LATE].value, arguments={})
     )
     return ended.rowcount

@@ -17,8 +17,8 @@ from oshiyakusho_matrix.commands.audit import Outcome
 from oshiyakusho_matrix.commands.confirmation import Confirmations
 from oshiyakusho_matrix.commands.help import about_group, ask_for_help, did_you_mean, unknown
 from oshiyakusho_matrix.commands.interface import Asker, AskerLookup, Call, Places, Role
-from oshiyakusho_matrix.commands.message import Heard, Manner, hear
-from oshiyakusho_matrix.commands.parsing import Parsed, parse
+from oshiyakusho_matrix.commands.reading.message import Heard, Manner, hear
+from oshiyakusho_matrix.commands.reading.parsing import Parsed, parse
 from oshiyakusho_matrix.commands.registry import Found, Group, Registry
 from oshiyakusho_matrix.commands.runner import ONLY_FOR, Clock, Runner, check_role, refusal
 from oshiyakusho_matrix.commands.runs import has_run, is_first_edit

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel
 
-from oshiyakusho_matrix.commands.arguments import YES, Parameter, Place, Rest, parameters_of
 from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
+from oshiyakusho_matrix.commands.reading.arguments import YES, Parameter, Place, Rest, parameters_of
+from oshiyakusho_matrix.commands.reading.usage import PREFIX, example, name_of, usage
+from oshiyakusho_matrix.commands.reading.values import shown
+from oshiyakusho_matrix.commands.reading.words import Word, split
 from oshiyakusho_matrix.commands.registry import Found, Group, Registry
-from oshiyakusho_matrix.commands.usage import PREFIX, example, name_of, usage
-from oshiyakusho_matrix.commands.values import shown
-from oshiyakusho_matrix.commands.words import Word, split
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.text import Text, fold, say
 

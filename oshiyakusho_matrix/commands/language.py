@@ -7,8 +7,8 @@ from pydantic import BaseModel
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from oshiyakusho_matrix.commands.arguments import Positional
 from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
+from oshiyakusho_matrix.commands.reading.arguments import Positional
 from oshiyakusho_matrix.commands.tables import language_preference
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.text import say

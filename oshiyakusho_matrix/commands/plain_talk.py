@@ -1,7 +1,8 @@
 """Which events are nothing but talk among people: nine of ten. The inbox keeps that they came, and no more.
 
-The same questions as the listeners ask (``dispatch``, ``confirmation``, ``reactions``, ``chat_watch``), without asking
-anybody: whatever one of them might look closer at is not plain. In a room that ever was a direct chat nothing is.
+The same questions as the listeners ask (``dispatch``, ``confirmation``, ``reactions``, ``chats.listeners``), without
+asking anybody: whatever one of them might look closer at is not plain. In a room that ever was a direct chat nothing
+is.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -10,9 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.appservice.border import ClientEvent
-from oshiyakusho_matrix.commands.message import Manner, addressed
+from oshiyakusho_matrix.commands.chats.tables import direct_chat
 from oshiyakusho_matrix.commands.reactions import SIGNS
-from oshiyakusho_matrix.commands.tables import direct_chat
+from oshiyakusho_matrix.commands.reading.message import Manner, addressed
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import fold
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from oshiyakusho_matrix.commands.arguments import YES, parameters_of
 from oshiyakusho_matrix.commands.interface import Command, Role
-from oshiyakusho_matrix.commands.nearest import nearest
-from oshiyakusho_matrix.commands.words import Word
+from oshiyakusho_matrix.commands.reading.arguments import YES, parameters_of
+from oshiyakusho_matrix.commands.reading.nearest import nearest
+from oshiyakusho_matrix.commands.reading.words import Word
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.text import fold
 

@@ -57,21 +57,6 @@ language_preference = Table(
     Column("changed_at", Moment, nullable=False),
 )
 
-#: Rooms of two: the bot and one other; ``own`` are those the bot opened.
-#: States: wanted, invited, open, led on, leaving, left.
-direct_chat = Table(
-    "direct_chat",
-    metadata,
-    Column("reference", String(16), primary_key=True),
-    Column("room_id", String(255), nullable=True, unique=True),
-    Column("user_id", String(255), nullable=False, index=True),
-    Column("direct", Boolean, nullable=False),
-    Column("encrypted", Boolean, nullable=False),
-    Column("own", Boolean, nullable=False, default=False, server_default=false()),
-    Column("state", String(16), nullable=False),
-    Column("since", Moment, nullable=False),
-)
-
 #: By dialect, in this order: what makes the audit refuse every change and removal of what it holds.
 APPEND_ONLY: Final[Mapping[str, tuple[str, ...]]] = {
     "sqlite": (

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, StringConstraints
 
-from oshiyakusho_matrix.commands.arguments import Option, Positional
 from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
+from oshiyakusho_matrix.commands.reading.arguments import Option, Positional
 from oshiyakusho_matrix.core.clock import JST, now
 from oshiyakusho_matrix.core.errors import Misconfigured, Refused
 from oshiyakusho_matrix.core.ids import Slug, UserId

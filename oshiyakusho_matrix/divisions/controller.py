@@ -18,7 +18,7 @@ from oshiyakusho_matrix.divisions.comparison import compare, desire, observe
 from oshiyakusho_matrix.divisions.domain import Allow
 from oshiyakusho_matrix.divisions.drift import describe
 from oshiyakusho_matrix.divisions.picture import Picture, take_picture
-from oshiyakusho_matrix.divisions.tables import title
+from oshiyakusho_matrix.divisions.tables import drift, title
 from oshiyakusho_matrix.homeserver.interface import StateEvent
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Priority, Settled, Work
@@ -26,7 +26,7 @@ from oshiyakusho_matrix.reconcile.room_plan import Conflict, Observed, Present, 
 from oshiyakusho_matrix.reconcile.rooms import RoomKeeper
 from oshiyakusho_matrix.roster.domain import ManagedRoom
 from oshiyakusho_matrix.roster.service import Roster, note_outsiders, note_room, room_key
-from oshiyakusho_matrix.roster.tables import anybody_leaving, drift, leaving_among
+from oshiyakusho_matrix.roster.tables import anybody_leaving, leaving_among
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 logger = structlog.get_logger(__name__)

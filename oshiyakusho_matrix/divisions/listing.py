@@ -1,12 +1,14 @@
-"""The list of divisions and one division's sheet, in the reader's language."""
+"""In the reader's language: the list of divisions, one division's sheet, and what somebody is head of."""
 
 from datetime import datetime, timedelta
 
-from oshiyakusho_matrix.core.clock import JST
+from oshiyakusho_matrix.core.clock import JST, now
+from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.domain import GROUP, HALL, Lifecycle, Names
 from oshiyakusho_matrix.divisions.picture import Picture
-from oshiyakusho_matrix.divisions.tables import SpaceRecord, title
+from oshiyakusho_matrix.divisions.tables import SpaceRecord, mandates, spaces, title
+from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 
 def _in(names: Names, language: str) -> str:
@@ -69,3 +71,22 @@ def _head(user: str, until: datetime | None) -> Text:
 def last_day(until: datetime) -> str:
     """Return the last day of a mandate, which ends with that day in Japan."""
     return f"{(until - timedelta(seconds=1)).astimezone(JST):%Y-%m-%d}"
+
+
+async def offices(tx: Transaction, user_id: UserId, language: str) -> list[Text]:
+    """Return a line for each mandate in force: of which division, since when and until when."""
+    held = await mandates(tx.connection, now(), user_id=user_id)
+    records = await spaces(tx.connection) if held else {}
+    lines = list[Text]()
+    for one in held:
+        name = records[one.slug].space.name
+        line = say(
+            "- Head of {name} (`{slug}`) since {since}",
+            name=_in(name, language),
+            slug=one.slug,
+            since=f"{one.since.astimezone(JST):%Y-%m-%d}",
+        )
+        lines.append(
+            line if one.until is None else say("{office}, until {until}", office=line, until=last_day(one.until))
+        )
+    return lines

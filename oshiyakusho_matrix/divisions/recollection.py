@@ -17,7 +17,7 @@ from oshiyakusho_matrix.divisions.heads import Heads
 from oshiyakusho_matrix.divisions.picture import Picture
 from oshiyakusho_matrix.divisions.service import CityHall
 from oshiyakusho_matrix.divisions.tables import SpaceRecord, space, space_to_row
-from oshiyakusho_matrix.reconcile.finding import SPACE, FoundRoom
+from oshiyakusho_matrix.reconcile.found_rooms import SPACE, FoundRoom
 from oshiyakusho_matrix.roster.service import note_room, register_rooms
 from oshiyakusho_matrix.roster.tables import current_among
 from oshiyakusho_matrix.store.unit_of_work import Transaction

@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, update
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
-from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.asking import ask_everything, ask_space
 from oshiyakusho_matrix.divisions.catalogue.fields import NAME_BYTES
 from oshiyakusho_matrix.divisions.domain import DIVISION, GROUP, Declaration, Lifecycle, Names, Space
@@ -28,6 +28,7 @@ from oshiyakusho_matrix.divisions.tables import (
     unreadable_spaces,
 )
 from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
+from oshiyakusho_matrix.reconcile.reports import describe_plainly
 from oshiyakusho_matrix.roster.events import Happened, MemberRemoved
 from oshiyakusho_matrix.roster.service import register_rooms
 from oshiyakusho_matrix.store.statements import one_at_a_time, upsert
@@ -140,6 +141,14 @@ class CityHall:
             check_names(picture.records, slug)
         await self._save(tx, replace(record, lifecycle=lifecycle), new=False)
         return await ask_space(tx, self._work, await self.picture(tx), slug)
+
+    async def describe(self, tx: Transaction, key: WorkKey) -> Text:
+        """Name what work is about by what people call it: rooms by their titles, the rest plainly."""
+        if key.kind == "room":
+            found = (await self.picture(tx, around=key.name)).find(key.name)
+            if found is not None:
+                return say("the room {name}", name=title(*found))
+        return await describe_plainly(tx, key)
 
     async def on_roster(self, tx: Transaction, happened: Happened) -> None:
         """End the mandates of whoever is removed; keep the power levels of the hall true to the secretariat."""

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Integer, Row, String, Table, Text, or_, select
+from sqlalchemy import JSON, Column, Integer, Row, String, Table, Text, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.core.ids import UserId
@@ -22,6 +22,7 @@ from oshiyakusho_matrix.divisions.domain import (
 )
 from oshiyakusho_matrix.store.metadata import Moment, metadata
 from oshiyakusho_matrix.store.rows import UNREADABLE, Broken, broken_among, readable
+from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 space_kind = Table(
     "space_kind",
@@ -45,6 +46,19 @@ space = Table(
     # What the files said when they were last applied; empty for a space that was made by command.
     Column("declared", JSON, nullable=True),
     Column("changed_at", Moment, nullable=False),
+)
+
+#: What others changed in managed rooms and the bot undid; ``reported_at`` is empty until 事務局室 was told.
+drift = Table(
+    "drift",
+    metadata,
+    Column("event_id", String(255), primary_key=True),
+    Column("alias_localpart", String(255), nullable=False, index=True),
+    Column("event_type", String(255), nullable=False),
+    Column("state_key", String(255), nullable=False),
+    Column("sender", String(255), nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("reported_at", Moment, nullable=True),
 )
 
 #: 辞令: who is head or deputy of a space, from when until when.
@@ -227,3 +241,8 @@ async def mandates(
         Mandate(row.slug, UserId(row.user_id), row.office, row.since, row.until)
         for row in await connection.execute(query)
     ]
+
+
+async def forget_drift(tx: Transaction, before: datetime) -> None:
+    """Forget what was undone and told of ``before``."""
+    await tx.connection.execute(delete(drift).where(drift.c.reported_at < before))

@@ -8,7 +8,7 @@ from sqlalchemy import Table, select
 from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.divisions.tables import space
-from oshiyakusho_matrix.reconcile.finding import knows_a_hall
+from oshiyakusho_matrix.reconcile.found_rooms import knows_a_hall
 
 
 class RecordsLost(Misconfigured):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.commands.audit import note_operator
-from oshiyakusho_matrix.commands.recollection import recollect_chats
+from oshiyakusho_matrix.commands.chats.recollection import recollect_chats
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.ids import RoomId, UserId
@@ -27,7 +27,7 @@ from oshiyakusho_matrix.divisions.recollection import (
 from oshiyakusho_matrix.divisions.tables import space
 from oshiyakusho_matrix.operations.lost import is_blank
 from oshiyakusho_matrix.operations.serving import composed
-from oshiyakusho_matrix.reconcile.finding import FoundRoom, find_rooms
+from oshiyakusho_matrix.reconcile.found_rooms import FoundRoom, find_rooms
 from oshiyakusho_matrix.roster.recollection import recollect_members
 from oshiyakusho_matrix.roster.tables import current_among, managed_rooms, member, members
 from oshiyakusho_matrix.settings import Settings

@@ -21,7 +21,7 @@ from oshiyakusho_matrix.core.trail import current_reference
 from oshiyakusho_matrix.divisions.plan_text import branches
 from oshiyakusho_matrix.divisions.planner import HallPlan
 from oshiyakusho_matrix.operations.applying import Outcome
-from oshiyakusho_matrix.operations.findings import Examination, Verdict
+from oshiyakusho_matrix.operations.doctor.findings import Examination, Verdict
 from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.settings.keys import LogKeys
 

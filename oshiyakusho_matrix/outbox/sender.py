@@ -28,9 +28,6 @@ from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 logger = structlog.get_logger(__name__)
 
-#: Where an address (a room id, or ``SECRETARIAT``) is now; None while there is no such room yet.
-ResolveAddress = Callable[[str], Awaitable[RoomId | None]]
-
 #: A message that fails this often for no passing reason is parked.
 MOST_FAILURES = 5
 #: How long a repeat is safe. Synapse forgets transaction ids after 24 hours at the earliest.
@@ -41,13 +38,16 @@ _TURN = 20
 
 
 class OutboxSender:
-    """``run`` sends until ``stop``; ``wake`` has it look at once (also when the secretariat's room was made)."""
+    """``run`` sends until ``stop``; ``wake`` has it look at once (also when the secretariat's room was made).
+
+    ``office`` returns which room is 事務局室, None while there is none yet.
+    """
 
     def __init__(
         self,
         store: Store,
         messenger: Messenger,
-        resolve_address: ResolveAddress,
+        office: Callable[[], Awaitable[RoomId | None]],
         outbox: DatabaseOutbox,
         *,
         hands: int = 8,
@@ -55,7 +55,7 @@ class OutboxSender:
     ) -> None:
         self._store = store
         self._messenger = messenger
-        self._resolve = resolve_address
+        self._where_is_office = office
         self._outbox = outbox
         self._now = now
         self._stopping = False
@@ -101,13 +101,10 @@ class OutboxSender:
         """Give the parked messages of a reference up, and forget them; return how many."""
         return (await tx.connection.execute(delete(outbox_message).where(lanes.is_parked(reference)))).rowcount
 
-    async def trim(self, before: datetime) -> int:
+    async def forget(self, tx: Transaction, before: datetime) -> int:
         """Forget messages that were sent ``before``; return how many."""
-        async with self._store.transaction() as tx:
-            gone = await tx.connection.execute(
-                delete(outbox_message).where(outbox_message.c.state == RowState.SENT, outbox_message.c.sent_at < before)
-            )
-        return gone.rowcount
+        sent = (outbox_message.c.state == RowState.SENT, outbox_message.c.sent_at < before)
+        return (await tx.connection.execute(delete(outbox_message).where(*sent))).rowcount
 
     async def take(self, busy: frozenset[Hashable], limit: int) -> Batch:
         """Find rooms to which something is to be said. For the worker."""
@@ -121,7 +118,7 @@ class OutboxSender:
 
     async def _office(self) -> RoomId | None:
         try:
-            return await self._resolve(SECRETARIAT)
+            return await self._where_is_office()
         except Temporary as error:
             logger.info("the room of the secretariat is not known now", reason=error.reason)
             return None

@@ -1,16 +1,19 @@
 """Who asks, and where commands are heard: looked up anew for each message, never remembered."""
 
 from contextlib import suppress
+from typing import Final
 
 from sqlalchemy import select
 
+from oshiyakusho_matrix.commands.chats.tables import direct_chat
 from oshiyakusho_matrix.commands.interface import Asker, Role
 from oshiyakusho_matrix.commands.language import preferred_language
-from oshiyakusho_matrix.commands.tables import direct_chat
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.homeserver.interface import Forbidden, RoomReader
 from oshiyakusho_matrix.roster.tables import find_managed_room, find_member, room_in_role
 from oshiyakusho_matrix.store.unit_of_work import Store
+
+_HALL: Final = "cityhall"
 
 
 class RosterAskers:
@@ -58,9 +61,7 @@ class RosterPlaces:
 
         Whoever opened a chat themselves can have invited others into it.
         """
-        async with self._store.reading() as connection:
-            office = await room_in_role(connection, "office")
-        if office is not None and office.room_id == room_id:
+        if await self.office() == room_id:
             return True
         return await self.is_direct(room_id) and await self._inside(room_id) == {asker, self._bot}
 
@@ -72,6 +73,18 @@ class RosterPlaces:
             return set()
         memberships = ((e.state_key, e.content.get("membership")) for e in state if e.type == "m.room.member")
         return {user_id for user_id, membership in memberships if membership in ("join", "invite")}
+
+    async def office(self) -> RoomId | None:
+        """Return which room is 事務局室; None while it is not made."""
+        async with self._store.reading() as connection:
+            office = await room_in_role(connection, "office")
+        return office.room_id if office else None
+
+    async def hall_localpart(self) -> str:
+        """Return what the addresses of the hall and of chats begin with: as shipped, while it is not on record."""
+        async with self._store.reading() as connection:
+            hall = await room_in_role(connection, "hall")
+        return hall.alias_localpart if hall else _HALL
 
     async def listens(self, room_id: RoomId) -> bool:
         """Tell whether the room is managed, or an open direct chat."""

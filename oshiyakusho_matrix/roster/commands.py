@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel
 
-from oshiyakusho_matrix.commands.arguments import Option, Positional
 from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
+from oshiyakusho_matrix.commands.reading.arguments import Option, Positional
 from oshiyakusho_matrix.core.clock import JST
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId

@@ -38,20 +38,6 @@ managed_room = Table(
     Index("ix_managed_room_owner", "owner"),
 )
 
-#: What others changed in managed rooms and the bot undid; ``reported_at`` is empty until 事務局室 was told.
-drift = Table(
-    "drift",
-    metadata,
-    Column("event_id", String(255), primary_key=True),
-    Column("alias_localpart", String(255), nullable=False, index=True),
-    Column("event_type", String(255), nullable=False),
-    Column("state_key", String(255), nullable=False),
-    Column("sender", String(255), nullable=False),
-    Column("seen_at", Moment, nullable=False),
-    Column("reported_at", Moment, nullable=True),
-)
-
-
 #: What a room of the register can be.
 AUDIENCES, ROLES = ("members", "secretariat", "anyone"), ("", "hall", "office")
 

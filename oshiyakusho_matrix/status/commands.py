@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel
 
-from oshiyakusho_matrix.commands.arguments import Positional
 from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
+from oshiyakusho_matrix.commands.reading.arguments import Positional
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.text import Text, fold, say
 from oshiyakusho_matrix.reconcile.reports import Describe

@@ -247,8 +247,9 @@ async def test_what_is_done_keeps_no_content_and_is_trimmed_later(store: Store) 
         await tx.connection.execute(
             update(inbox_event).where(inbox_event.c.event_id == "$old").values(received_at=now() - timedelta(days=31))
         )
-    assert await inbox.trim(now() - timedelta(days=30)) == 1
-    assert await inbox.trim(now() - timedelta(days=30)) == 0
+    async with store.transaction() as tx:
+        assert await inbox.forget(tx, now() - timedelta(days=30)) == 1
+        assert await inbox.forget(tx, now() - timedelta(days=30)) == 0
 
 
 async def test_stopping_finishes_the_event_in_hand_and_leaves_the_rest(store: Store) -> None:

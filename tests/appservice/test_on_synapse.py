@@ -51,7 +51,7 @@ class Counter:
 
         return write
 
-    async def _nowhere(self, _address: str) -> RoomId | None:
+    async def _nowhere(self) -> RoomId | None:
         return None
 
     @asynccontextmanager

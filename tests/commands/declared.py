@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from oshiyakusho_matrix.commands.arguments import Parameter, parameters_of
 from oshiyakusho_matrix.commands.interface import Command
-from oshiyakusho_matrix.commands.parsing import Parsed, parse
+from oshiyakusho_matrix.commands.reading.arguments import Parameter, parameters_of
+from oshiyakusho_matrix.commands.reading.parsing import Parsed, parse
+from oshiyakusho_matrix.commands.reading.usage import PREFIX, example, usage, written
+from oshiyakusho_matrix.commands.reading.words import split
 from oshiyakusho_matrix.commands.registry import Found, Registry
-from oshiyakusho_matrix.commands.usage import PREFIX, example, usage, written
-from oshiyakusho_matrix.commands.words import split
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import SLUG_PATTERN, Slug, UserId
 

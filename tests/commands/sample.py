@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, field_validator
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
-from oshiyakusho_matrix.commands.arguments import Option, Positional, Rest
 from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
 from oshiyakusho_matrix.commands.language import Language
+from oshiyakusho_matrix.commands.reading.arguments import Option, Positional, Rest
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import Slug, UserId
 from oshiyakusho_matrix.core.text import Text, say

@@ -104,7 +104,7 @@ async def test_after_a_quarter_of_an_hour_it_is_too_late(counter: Counter) -> No
     assert await notes(counter.store) == []
     assert await state_of(counter) == ("expired", {})
     async with counter.store.transaction() as tx:
-        await expire(tx, counter.clock() + timedelta(days=2), kept=timedelta(days=1))
+        await expire(tx, counter.clock() + timedelta(days=1), clock=lambda: counter.clock() + timedelta(days=2))
         assert (await tx.connection.execute(select(confirmation))).all() == []
 
 
@@ -185,9 +185,10 @@ async def test_a_repeated_echo_does_not_move_the_preview(counter: Counter) -> No
 async def test_what_nobody_answered_is_forgotten_in_the_end(counter: Counter) -> None:
     await counter.preview(message(ASK), echo_as="$event50")
     async with counter.store.transaction() as tx:
-        assert await expire(tx, counter.clock(), kept=timedelta(days=1)) == 0
+        assert await expire(tx, counter.clock() - timedelta(days=1), clock=counter.clock) == 0
     async with counter.store.transaction() as tx:
-        assert await expire(tx, counter.clock() + timedelta(hours=1), kept=timedelta(days=1)) == 1
+        later = counter.clock() + timedelta(hours=1)
+        assert await expire(tx, counter.clock() - timedelta(days=1), clock=lambda: later) == 1
     assert await state_of(counter) == ("expired", {})
 
 

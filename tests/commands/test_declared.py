@@ -6,11 +6,11 @@ import pytest
 from pydantic import BaseModel
 
 from oshiyakusho_matrix import locales
-from oshiyakusho_matrix.commands.arguments import Option, Positional, Rest, parameters_of
 from oshiyakusho_matrix.commands.audit import audit_command
 from oshiyakusho_matrix.commands.help import registry_with_help
 from oshiyakusho_matrix.commands.interface import Command, Role
 from oshiyakusho_matrix.commands.language import LANGUAGE
+from oshiyakusho_matrix.commands.reading.arguments import Option, Positional, Rest, parameters_of
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.text import say
 from tests.commands.declared import assert_declared_well

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oshiyakusho_matrix.commands.message import Heard, Manner, hear
+from oshiyakusho_matrix.commands.reading.message import Heard, Manner, hear
 from oshiyakusho_matrix.core.ids import UserId
 from tests.commands.declared import WORDS
 from tests.commands.fakes import BOT, HANAKO, event, message

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from oshiyakusho_matrix.commands.interface import Command
 from oshiyakusho_matrix.commands.language import Language
-from oshiyakusho_matrix.commands.parsing import Parsed, parse
-from oshiyakusho_matrix.commands.usage import quoted
-from oshiyakusho_matrix.commands.words import Mention, split
+from oshiyakusho_matrix.commands.reading.parsing import Parsed, parse
+from oshiyakusho_matrix.commands.reading.usage import quoted
+from oshiyakusho_matrix.commands.reading.words import Mention, split
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
 from tests.commands.declared import WORDS

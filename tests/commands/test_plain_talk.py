@@ -6,8 +6,8 @@ import pytest_asyncio
 from sqlalchemy import insert
 
 from oshiyakusho_matrix.appservice.border import ClientEvent
+from oshiyakusho_matrix.commands.chats.tables import direct_chat
 from oshiyakusho_matrix.commands.plain_talk import PlainTalk
-from oshiyakusho_matrix.commands.tables import direct_chat
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.store.unit_of_work import Store
 from tests.appservice.fakes import BOT, message

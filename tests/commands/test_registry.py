@@ -5,10 +5,10 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel
 
-from oshiyakusho_matrix.commands.arguments import Option
 from oshiyakusho_matrix.commands.interface import Command, Role
+from oshiyakusho_matrix.commands.reading.arguments import Option
+from oshiyakusho_matrix.commands.reading.words import split
 from oshiyakusho_matrix.commands.registry import Found, Group, Registry
-from oshiyakusho_matrix.commands.words import split
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.text import say
 from tests.commands.sample import BREAK, COMMANDS, LIST, MAKE, REMOVE, Nothing

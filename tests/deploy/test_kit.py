@@ -13,7 +13,7 @@ import yaml
 from typer.main import get_command
 
 from oshiyakusho_matrix.cli import cli
-from oshiyakusho_matrix.operations.doctor_limits import LIMITS, limits_in_force
+from oshiyakusho_matrix.operations.doctor.limits import LIMITS, limits_in_force
 from oshiyakusho_matrix.operations.installation import Order, write_installation
 from oshiyakusho_matrix.settings import load_settings
 from oshiyakusho_matrix.settings.keys import PREFIX, Keys

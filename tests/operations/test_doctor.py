@@ -24,11 +24,11 @@ from oshiyakusho_matrix.divisions.catalogue import shipped_directory
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
 from oshiyakusho_matrix.homeserver.examination import MatrixExaminer
 from oshiyakusho_matrix.homeserver.interface import Content, Forbidden, NewRoom, StateEvent
-from oshiyakusho_matrix.operations import doctor_homeserver as matrix
-from oshiyakusho_matrix.operations.doctor import Instruments, check_limits, check_rooms, examine
-from oshiyakusho_matrix.operations.doctor_limits import LIMITS, InForce, limits_in_force
-from oshiyakusho_matrix.operations.doctor_records import check_parked, check_records
-from oshiyakusho_matrix.operations.findings import Examination, Verdict
+from oshiyakusho_matrix.operations.doctor import homeserver as matrix
+from oshiyakusho_matrix.operations.doctor.examine import Instruments, check_limits, check_rooms, examine
+from oshiyakusho_matrix.operations.doctor.findings import Examination, Verdict
+from oshiyakusho_matrix.operations.doctor.limits import LIMITS, InForce, limits_in_force
+from oshiyakusho_matrix.operations.doctor.records import check_parked, check_records
 from oshiyakusho_matrix.settings import Settings
 from oshiyakusho_matrix.settings.keys import HomeserverKeys
 from oshiyakusho_matrix.settings.values import Listen, Registration

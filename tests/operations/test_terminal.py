@@ -8,7 +8,7 @@ import pytest
 from oshiyakusho_matrix.core.errors import Temporary
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.operations import terminal
-from oshiyakusho_matrix.operations.findings import failed, reason_of
+from oshiyakusho_matrix.operations.doctor.findings import failed, reason_of
 
 
 def told(capsys: pytest.CaptureFixture[str], *steps: tuple[int, int], quiet: bool = False) -> list[str]:

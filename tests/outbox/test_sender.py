@@ -77,8 +77,7 @@ class House:
         self.outbox = DatabaseOutbox(RENDERER, now=self.clock)
         self.sender = OutboxSender(self.store, self.rooms, self.where, self.outbox, now=self.clock)
 
-    async def where(self, address: str) -> RoomId | None:
-        assert address == SECRETARIAT
+    async def where(self) -> RoomId | None:
         return self.office
 
     @asynccontextmanager
@@ -369,8 +368,9 @@ async def test_sent_messages_are_trimmed(house: House) -> None:
     await house.post("!a", "x")
     await house.send_all()
     await house.post("!a", "y")
-    assert await house.sender.trim(now() - timedelta(days=30)) == 0
-    assert await house.sender.trim(now() + timedelta(seconds=1)) == 1
+    async with house.store.transaction() as tx:
+        assert await house.sender.forget(tx, now() - timedelta(days=30)) == 0
+        assert await house.sender.forget(tx, now() + timedelta(seconds=1)) == 1
     assert await house.states() == ["pending"]
 
 

@@ -12,10 +12,10 @@ from oshiyakusho_matrix.appservice.routes import appservice_routes
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
 from oshiyakusho_matrix.homeserver.examination import MatrixExaminer
-from oshiyakusho_matrix.operations.doctor import Instruments, examine
-from oshiyakusho_matrix.operations.findings import Examination
+from oshiyakusho_matrix.operations.doctor.examine import Instruments, examine
+from oshiyakusho_matrix.operations.doctor.findings import Examination
 from oshiyakusho_matrix.operations.serving import identity_of
-from oshiyakusho_matrix.roster.tables import managed_rooms, room_in_role
+from oshiyakusho_matrix.roster.tables import managed_rooms
 from oshiyakusho_matrix.settings import Settings
 from oshiyakusho_matrix.status.commands import MOST_NAMED
 from oshiyakusho_matrix.status.parking import Parked
@@ -52,11 +52,6 @@ async def examine_installation(settings: Settings, homeserver_config: Path | Non
             server = settings.homeserver.server_name
             return [(RoomAlias(f"#{r.alias_localpart}:{server}"), r.room_id) for r in made if r.room_id is not None]
 
-        async def office() -> RoomId | None:
-            async with app.store.reading() as connection:
-                room = await room_in_role(connection, "office")
-            return room.room_id if room else None
-
         async def parked() -> Sequence[Parked]:
             async with app.store.reading() as connection:
                 return await app.parking.waiting(Transaction(connection), limit=MOST_NAMED)
@@ -69,7 +64,7 @@ async def examine_installation(settings: Settings, homeserver_config: Path | Non
                 homeserver=looker,
                 database=database,
                 managed_rooms=rooms,
-                office=office,
+                office=app.places.office,
                 routes=appservice_routes(app.inbox, settings.registration.hs_token),
                 homeserver_config=homeserver_config,
                 records=app.troubles.records,

@@ -1,6 +1,6 @@
 """What ``doctor`` hands back: examinations, each with a verdict, what was found, and how to mend it.
 
-Written by ``doctor`` and ``doctor_homeserver``, printed by ``cli.py``.
+Written by the modules beside this one, printed by ``cli.py``.
 """
 
 from dataclasses import dataclass

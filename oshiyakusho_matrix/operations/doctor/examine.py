@@ -1,6 +1,6 @@
 """Examines an installation: what is set, what is stored, what the homeserver says, and how to mend what is wrong.
 
-``examination`` calls ``examine`` with the instruments that it has built; ``cli.py`` prints what comes back. Nothing is
+``installation`` calls ``examine`` with the instruments that it has built; ``cli.py`` prints what comes back. Nothing is
 changed. What cannot be looked at because something before it failed is left out.
 """
 
@@ -16,12 +16,12 @@ from oshiyakusho_matrix.core.ids import RoomAlias, RoomId
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.catalogue import load_declaration
 from oshiyakusho_matrix.homeserver.interface import DoctorHomeserver, Forbidden, Operations
-from oshiyakusho_matrix.operations import doctor_homeserver as matrix
-from oshiyakusho_matrix.operations.doctor_limits import InForce, limits_in_force
-from oshiyakusho_matrix.operations.doctor_records import check_parked, check_records
-from oshiyakusho_matrix.operations.doctor_rooms import check_forgotten
-from oshiyakusho_matrix.operations.findings import Examination, Verdict, failed, fine, reason_of, warning
-from oshiyakusho_matrix.reconcile.finding import Eyes
+from oshiyakusho_matrix.operations.doctor import homeserver as matrix
+from oshiyakusho_matrix.operations.doctor.findings import Examination, Verdict, failed, fine, reason_of, warning
+from oshiyakusho_matrix.operations.doctor.limits import InForce, limits_in_force
+from oshiyakusho_matrix.operations.doctor.records import check_parked, check_records
+from oshiyakusho_matrix.operations.doctor.rooms import check_forgotten
+from oshiyakusho_matrix.reconcile.found_rooms import Eyes
 from oshiyakusho_matrix.settings import Settings
 from oshiyakusho_matrix.settings.reading import at
 from oshiyakusho_matrix.status.parking import Parked

@@ -1,6 +1,6 @@
 """Watches for direct chats with the bot: invites, people who leave, encryption, and who writes on where it cannot read.
 
-Asks for ``chats.ChatController``, decides nothing.
+Asks for ``ChatController``, decides nothing.
 """
 
 from typing import Any
@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Row, Select, insert, select, update
 
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
+from oshiyakusho_matrix.commands.chats.tables import direct_chat
 from oshiyakusho_matrix.commands.interface import Places
-from oshiyakusho_matrix.commands.tables import direct_chat
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.ids import RoomId, UserId, reference_of
 from oshiyakusho_matrix.reconcile.interface import Priority, Work, WorkKey

@@ -2,7 +2,7 @@
 
 Many clients encrypt a direct chat by default, even with a bot that has no device keys. Such a chat gets one plain
 notice with a link to an unencrypted one, which the bot opens. Invites into other people's rooms are declined.
-``chat_watch`` says when to look.
+``listeners`` says when to look.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
 
-from oshiyakusho_matrix.commands.chat_watch import own_chat_of
+from oshiyakusho_matrix.commands.chats.listeners import own_chat_of
+from oshiyakusho_matrix.commands.chats.tables import direct_chat
 from oshiyakusho_matrix.commands.language import preferred_language
-from oshiyakusho_matrix.commands.tables import direct_chat
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId, reference_of

@@ -9,8 +9,8 @@ import html
 import re
 from typing import Final
 
-from oshiyakusho_matrix.commands.values import read_user
-from oshiyakusho_matrix.commands.words import Mention
+from oshiyakusho_matrix.commands.reading.values import read_user
+from oshiyakusho_matrix.commands.reading.words import Mention
 from oshiyakusho_matrix.core.ids import UserId
 
 #: More people than anybody names in one command; bounds the work that one message makes.

@@ -12,8 +12,8 @@ from enum import IntEnum
 from typing import Any
 
 from oshiyakusho_matrix.appservice.interface import InboundEvent
-from oshiyakusho_matrix.commands.pills import mentions_in
-from oshiyakusho_matrix.commands.words import Mention, Word, split
+from oshiyakusho_matrix.commands.reading.pills import mentions_in
+from oshiyakusho_matrix.commands.reading.words import Mention, Word, split
 from oshiyakusho_matrix.core.ids import GHOST_PREFIX, UserId, server_of
 from oshiyakusho_matrix.core.text import fold
 

@@ -11,8 +11,8 @@ from urllib.parse import unquote
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from oshiyakusho_matrix.commands.arguments import Parameter
-from oshiyakusho_matrix.commands.words import Word
+from oshiyakusho_matrix.commands.reading.arguments import Parameter
+from oshiyakusho_matrix.commands.reading.words import Word
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import SLUG_PATTERN, Slug, UserId, parse_user_id
 from oshiyakusho_matrix.core.text import Text, fold, say, visible

@@ -25,7 +25,7 @@ from oshiyakusho_matrix.homeserver.interface import (
     RoomReader,
     StateEvent,
 )
-from oshiyakusho_matrix.operations.findings import Examination, failed, fine, reason_of, warning
+from oshiyakusho_matrix.operations.doctor.findings import Examination, failed, fine, reason_of, warning
 from oshiyakusho_matrix.settings import Settings
 from oshiyakusho_matrix.settings.values import Listen
 

@@ -1,13 +1,13 @@
 """What the database holds that needs a person: records that cannot be read, and what was set aside after errors.
 
-Called by ``doctor``. ``!status`` tells the secretariat the same.
+Called by ``examine``. ``!status`` tells the secretariat the same.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 
 from oshiyakusho_matrix.core.errors import CityHallError
 from oshiyakusho_matrix.core.text import Text, say
-from oshiyakusho_matrix.operations.findings import Examination, failed, fine, reason_of, warning
+from oshiyakusho_matrix.operations.doctor.findings import Examination, failed, fine, reason_of, warning
 from oshiyakusho_matrix.status.parking import Parked
 from oshiyakusho_matrix.status.troubles import Trouble
 

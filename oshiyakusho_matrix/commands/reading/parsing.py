@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from oshiyakusho_matrix.commands.arguments import YES, Parameter, Place, parameters_of
 from oshiyakusho_matrix.commands.interface import Command
-from oshiyakusho_matrix.commands.nearest import nearest
-from oshiyakusho_matrix.commands.usage import example, usage
-from oshiyakusho_matrix.commands.values import explained, shown, value_of
-from oshiyakusho_matrix.commands.words import Word
+from oshiyakusho_matrix.commands.reading.arguments import YES, Parameter, Place, parameters_of
+from oshiyakusho_matrix.commands.reading.nearest import nearest
+from oshiyakusho_matrix.commands.reading.usage import example, usage
+from oshiyakusho_matrix.commands.reading.values import explained, shown, value_of
+from oshiyakusho_matrix.commands.reading.words import Word
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import Text, say

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from sqlalchemy import insert
 
-from oshiyakusho_matrix.commands.chat_watch import chat_key
-from oshiyakusho_matrix.commands.tables import direct_chat
+from oshiyakusho_matrix.commands.chats.listeners import chat_key
+from oshiyakusho_matrix.commands.chats.tables import direct_chat
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.ids import reference_of
-from oshiyakusho_matrix.reconcile.finding import FoundRoom
+from oshiyakusho_matrix.reconcile.found_rooms import FoundRoom
 from oshiyakusho_matrix.reconcile.interface import Work
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 

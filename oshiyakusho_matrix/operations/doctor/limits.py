@@ -1,6 +1,6 @@
 """Which rate limits of Synapse a community feels, read from a ``homeserver.yaml``: figures, and what they mean.
 
-Called by ``doctor`` when the operator gives that file; from outside they cannot be seen. Defaults are those of Synapse
+Called by ``examine`` when the operator gives that file; from outside they cannot be seen. Defaults are those of Synapse
 1.163 (``synapse/config/ratelimiting.py``). They hold for members; the bot is exempt by its registration.
 """
 

@@ -1,6 +1,6 @@
 """Looks for rooms of a city hall that the records know nothing of: made after the backup that was restored, say.
 
-Called by ``doctor``. Nobody looks after such a room: who comes in, and what others change there.
+Called by ``examine``. Nobody looks after such a room: who comes in, and what others change there.
 """
 
 from collections.abc import Collection
@@ -10,8 +10,8 @@ from oshiyakusho_matrix.core.errors import CityHallError
 from oshiyakusho_matrix.core.ids import RoomId
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.homeserver.interface import Forbidden
-from oshiyakusho_matrix.operations.findings import Examination, failed, fine, reason_of, warning
-from oshiyakusho_matrix.reconcile.finding import SPACE, Eyes
+from oshiyakusho_matrix.operations.doctor.findings import Examination, failed, fine, reason_of, warning
+from oshiyakusho_matrix.reconcile.found_rooms import SPACE, Eyes
 from oshiyakusho_matrix.reconcile.room_plan import LOCATOR
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from oshiyakusho_matrix.commands.arguments import YES, Parameter, Place, parameters_of
 from oshiyakusho_matrix.commands.interface import Command
-from oshiyakusho_matrix.commands.words import split
+from oshiyakusho_matrix.commands.reading.arguments import YES, Parameter, Place, parameters_of
+from oshiyakusho_matrix.commands.reading.words import split
 from oshiyakusho_matrix.core.ids import Slug, UserId
 
 PREFIX = "!"
