@@ -29,7 +29,7 @@ from oshiyakusho_matrix.appservice.relations import (
     release,
     take_up,
 )
-from oshiyakusho_matrix.appservice.tables import inbox_event, inbox_transaction, lanes
+from oshiyakusho_matrix.appservice.tables import inbox_event, lanes
 from oshiyakusho_matrix.core.clock import now as clock_now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import UserId
@@ -128,8 +128,7 @@ class Inbox:
         return await parked.drop(tx, reference)
 
     async def forget(self, tx: Transaction, before: datetime) -> int:
-        """Forget events that were done and transactions that came ``before``; return how many events."""
-        await tx.connection.execute(delete(inbox_transaction).where(inbox_transaction.c.received_at < before))
+        """Forget events that came ``before`` and are done; return how many."""
         done = (inbox_event.c.state == RowState.DONE, inbox_event.c.received_at < before)
         return (await tx.connection.execute(delete(inbox_event).where(*done))).rowcount
 

@@ -4,7 +4,6 @@ One small write is all that a homeserver waits for, so it delivers what an outag
 ``inbox`` keeps letters and has one of its hands sort them, in the order in which they came, several in one transaction.
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from oshiyakusho_matrix.appservice.border import Arrived, BadTransaction, ClientEvent, NotJson, read_transaction
 from oshiyakusho_matrix.appservice.parked import park_letter, tell_of_letter
 from oshiyakusho_matrix.appservice.relations import release, target_of
-from oshiyakusho_matrix.appservice.tables import inbox_letter, keep_events, keep_transaction
+from oshiyakusho_matrix.appservice.tables import inbox_letter, keep_events
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.trail import following
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.store.errors import StatementRefused
-from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+from oshiyakusho_matrix.store.unit_of_work import Store
 
 logger = structlog.get_logger(__name__)
 
@@ -143,19 +142,13 @@ class Letters:
             if gone.rowcount != len(opened):
                 raise _Overtaken
             for each in opened:
-                await self._keep_events(tx, each, idle)
+                events = [(event, target_of(event)) for event in each.news]
+                await keep_events(tx.connection, each.letter.txn_id, events, each.at, idle=idle)
             await release(tx.connection, about=sorted(idle))
         for each in opened:
             if each.misfits:
                 self.misfits += len(each.misfits)
                 logger.warning("events that do not fit were left out", events=list(each.misfits))
-
-    @staticmethod
-    async def _keep_events(tx: Transaction, each: "_Opened", idle: Collection[str]) -> None:
-        digest = hashlib.sha256("\n".join(event.event_id for event in each.news).encode()).hexdigest()
-        at, txn_id = each.at, each.letter.txn_id
-        if each.news and await keep_transaction(tx.connection, txn_id, digest, at):
-            await keep_events(tx.connection, txn_id, [(one, target_of(one)) for one in each.news], at, idle=idle)
 
     async def _file_singly(self, each: "_Opened", idle: Collection[str]) -> None:
         """Leave out the event that the database refuses: one must never hold up all that come after it."""

@@ -1,14 +1,15 @@
 """What came in: transactions and events as the homeserver delivered them. Table names are forever.
 
-``inbox`` and ``letters`` are the only writers. An event's id is unique, so however often it is
-delivered it is handled once; its content is emptied when it is done, because what people write is not ours to keep.
+``inbox`` and ``letters`` are the only writers. An event's id is unique, so however often it is delivered, under the
+same transaction id or another one, it is handled once. Transaction ids alone tell nothing: a homeserver that was set up
+anew counts from 1 again. Content is emptied when it is done, because what people write is not ours to keep.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Row, String, Table, Text, select, update
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Row, String, Table, Text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.appservice.border import ClientEvent
@@ -17,15 +18,6 @@ from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId, new_reference
 from oshiyakusho_matrix.store.lanes import Lanes, RowState
 from oshiyakusho_matrix.store.metadata import Moment, metadata
 from oshiyakusho_matrix.store.statements import upsert
-
-#: ``digest`` tells a repeat from a homeserver that was set up anew and counts its transactions from 1 again.
-inbox_transaction = Table(
-    "inbox_transaction",
-    metadata,
-    Column("txn_id", String(255), primary_key=True),
-    Column("digest", String(64), nullable=False),
-    Column("received_at", Moment, nullable=False),
-)
 
 #: Transactions as they came, until ``letters`` has made events of them; ``events`` of them at most. One that cannot be
 #: read any more is parked: since then it has a ``reference``, and ``last_error`` says why.
@@ -74,19 +66,6 @@ inbox_event = Table(
 _EVER = timedelta(days=365)
 
 lanes = Lanes("inbox", inbox_event, order=inbox_event.c.seq, lane=inbox_event.c.room_id)
-
-
-async def keep_transaction(connection: AsyncConnection, txn_id: str, digest: str, at: datetime) -> bool:
-    """Note a transaction; False if the very same one was noted before."""
-    key = inbox_transaction.c.txn_id == txn_id
-    known = (await connection.execute(select(inbox_transaction.c.digest).where(key))).scalar_one_or_none()
-    if known is None:
-        values = {"txn_id": txn_id, "digest": digest, "received_at": at}
-        unless_known = upsert(connection, inbox_transaction).on_conflict_do_nothing(index_elements=["txn_id"])
-        await connection.execute(unless_known, values)
-    elif known != digest:
-        await connection.execute(update(inbox_transaction).where(key).values(digest=digest, received_at=at))
-    return known != digest
 
 
 async def keep_events(

@@ -149,10 +149,6 @@ BREAKS: Mapping[str, Break] = {
         " VALUES ('2026-01-01 00:00:00', 'x', 'nothing', '', '[]', 'asleep', 'BROKEN')",
         told=None,
     ),
-    "inbox_transaction": Break(
-        "INSERT INTO inbox_transaction (txn_id, digest, received_at) VALUES ('broken', '', '2026-01-01 00:00:00')",
-        told=None,
-    ),
     "lane_lease": Break(
         "INSERT INTO lane_lease (queue, lane, holder, leased_until) VALUES ('what', 'x', 'y', '2026-01-01 00:00:00')",
         told=None,

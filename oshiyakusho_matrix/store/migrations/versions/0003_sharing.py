@@ -44,3 +44,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name="pk_inbox_letter"),
         sqlite_autoincrement=True,
     )
+    # The ids of events tell repeats, whatever transaction they come in.
+    op.drop_table("inbox_transaction")
