@@ -118,7 +118,13 @@ async def _knowing_its_original(store: Store, row: Row[Any], event: InboundEvent
         original = (await connection.execute(query)).one_or_none()
     if original is None:
         return event
-    return replace(event, edits=EventId(original.event_id), age=age_of(original, present))
+    # An edit says nothing of the thread: it stays where the original was.
+    content = {**event.content, "m.new_content": {**words, **_in_thread(original.thread_root)}}
+    return replace(event, content=content, edits=EventId(original.event_id), age=age_of(original, present))
+
+
+def _in_thread(root: str | None) -> Mapping[str, Any]:
+    return {"m.relates_to": {"rel_type": "m.thread", "event_id": root}} if root is not None else {}
 
 
 async def finish(connection: AsyncConnection, rows: Sequence[Row[Any]], changes: Changes) -> bool:

@@ -58,6 +58,8 @@ inbox_event = Table(
     Column("due_at", Moment, nullable=False),
     Column("last_error", Text),
     Column("refers_to", String(255), index=True),
+    # Of a message that was said in a thread: kept when its content is forgotten, for answers to its edits belong there.
+    Column("thread_root", String(255)),
     Index(None, "state", "room_id", "seq"),
     sqlite_autoincrement=True,
 )
@@ -94,6 +96,7 @@ async def keep_events(
             "origin_server_ts": event.origin_server_ts,
             "reference": new_reference(),
             "refers_to": refers_to,
+            "thread_root": thread_of(event.content),
             "state": RowState.DONE if done else RowState.PENDING,
         }
         for event, refers_to in events
@@ -101,6 +104,14 @@ async def keep_events(
     if rows:
         unless_known = upsert(connection, inbox_event).on_conflict_do_nothing(index_elements=["event_id"])
         await connection.execute(unless_known, rows)
+
+
+def thread_of(content: Mapping[str, Any]) -> str | None:
+    """Return the id of the event that began the thread of a message."""
+    relation = content.get("m.relates_to")
+    relation = relation if isinstance(relation, dict) and relation.get("rel_type") == "m.thread" else {}
+    root = relation.get("event_id")
+    return root if isinstance(root, str) and 0 < len(root.encode()) <= 255 else None
 
 
 async def mark_done(

@@ -70,7 +70,9 @@ class Edit(BaseModel):
     """Arguments of ``!division edit``."""
 
     division: Annotated[str, _DIVISION]
-    name: Annotated[Name | None, Option(ja="名前", about=say("Its new name in Japanese."), example="公園課")] = None
+    name: Annotated[
+        Name | None, Option(ja="名前", about=say("Its new name in Japanese."), example="公園課", shown=True)
+    ] = None
     name_en: Annotated[Name | None, _NAME_EN] = None
     purpose: Annotated[Purpose | None, _PURPOSE] = None
     group: Annotated[Slug | None, _GROUP] = None

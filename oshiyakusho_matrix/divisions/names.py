@@ -3,35 +3,40 @@
 ``catalogue.spaces`` holds the files to the same; here it is the records, which files and commands both have made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.text import fold, say
-from oshiyakusho_matrix.divisions.domain import GROUP, Lifecycle, Names, Space
-from oshiyakusho_matrix.divisions.tables import SpaceRecord
+from oshiyakusho_matrix.divisions.domain import Lifecycle, Names, Space
+from oshiyakusho_matrix.divisions.picture import Picture
+from oshiyakusho_matrix.divisions.tables import title
 
 
-def check_names(records: Mapping[str, SpaceRecord], slug: str) -> None:
-    """Refuse a space whose name another one has: a division that of a division, circle or the hall, a group a group's.
+def check_names(picture: Picture, slug: str) -> None:
+    """Refuse a space that is called, in either language, what another one is called or is named by in commands.
 
-    An archived one may share its name, and is refused when it is to be opened again.
+    The hall's rooms count, too. An archived space may share its name, and is refused when it is to be opened again.
     """
-    mine = records[slug].space
-    for other in records.values():
-        theirs = other.space
-        if theirs.slug == slug or other.lifecycle is not Lifecycle.ACTIVE:
+    taken = dict(_taken(picture, slug))
+    mine = picture.records[slug].space
+    for name in (mine.name.ja, mine.name.en):
+        if (other := taken.get(fold(name))) is not None:
+            raise Refused(
+                say("The name {name} belongs to {other} already. Choose another one.", name=name, other=other)
+            )
+
+
+def _taken(picture: Picture, slug: str) -> Iterator[tuple[str, str]]:
+    """Yield what others are called, and which they are."""
+    for other in picture.records.values():
+        space = other.space
+        if space.slug == slug or other.lifecycle is not Lifecycle.ACTIVE:
             continue
-        if theirs.parent is not None and (theirs.kind == GROUP) != (mine.kind == GROUP):
-            continue
-        for name, taken in ((mine.name.ja, theirs.name.ja), (mine.name.en, theirs.name.en)):
-            if fold(name) == fold(taken):
-                raise Refused(
-                    say(
-                        "The name {name} belongs to {other} already. Choose another one.",
-                        name=name,
-                        other=f"{theirs.name.ja} ({theirs.slug})",
-                    )
-                )
+        for name in (space.name.ja, space.name.en, space.slug):
+            yield fold(name), f"{space.name.ja} ({space.slug})"
+        if space.parent is None:
+            for rule in picture.rules(space.slug):
+                yield fold(title(other, rule)), title(other, rule)
 
 
 def edited(before: Space, name: Names, purpose: Names) -> tuple[Names, Names]:

@@ -75,7 +75,7 @@ class CityHall:
         picture = await self.picture(tx)
         for changed in merged.changes:
             if changed.after.lifecycle is Lifecycle.ACTIVE:
-                check_names(picture.records, changed.after.space.slug)
+                check_names(picture, changed.after.space.slug)
         _keep_addresses(picture)
         await register_rooms(tx, [room for slug in picture.records for room in picture.register_of(slug)])
         return merged, await ask_everything(tx, self._work, await self.picture(tx))
@@ -99,7 +99,7 @@ class CityHall:
             None,
         )
         after = replace(picture, records={**picture.records, slug: record})
-        check_names(after.records, slug)
+        check_names(after, slug)
         _check_sizes(after, slug)
         rooms = after.register_of(slug)
         clash = next((r.alias_localpart for r in rooms if r.alias_localpart in picture.rooms), None)
@@ -123,10 +123,10 @@ class CityHall:
         if after == before:
             raise Refused(say("Nothing would change. Say what: `--name`, `--name-en`, `--purpose` or `--group`."))
         changed = replace(record, space=after)
-        records = {**picture.records, slug: changed}
+        then = replace(picture, records={**picture.records, slug: changed})
         if names != before.name:
-            check_names(records, slug)
-        _check_sizes(replace(picture, records=records), slug)
+            check_names(then, slug)
+        _check_sizes(then, slug)
         await self._save(tx, changed, new=False)
         # Asked for before and after: if it moved, the old group drops its link too.
         keys = await ask_space(tx, self._work, picture, slug)
@@ -138,7 +138,7 @@ class CityHall:
         record = find_division(picture, slug)
         refuse_if(record, lifecycle)
         if lifecycle is Lifecycle.ACTIVE:
-            check_names(picture.records, slug)
+            check_names(picture, slug)
         await self._save(tx, replace(record, lifecycle=lifecycle), new=False)
         return await ask_space(tx, self._work, await self.picture(tx), slug)
 

@@ -127,6 +127,7 @@ def member_commands(
             arguments=Person,
             run=show,
             audited=True,
+            confidential=True,
         ),
     )
 

@@ -145,6 +145,13 @@ class Roster:
             raise Refused(
                 say("{user} is the last of the secretariat. Appoint another one first.", user=leaving.user_id)
             )
+        if leaving.secretariat and not any(m.office is HallState.JOINED for m in others):
+            raise Refused(
+                say(
+                    "{user} is the last of the secretariat who is in its room. Wait until another one has joined it.",
+                    user=leaving.user_id,
+                )
+            )
 
     async def bootstrap(self, tx: Transaction, secretariat: Sequence[UserId]) -> None:
         """Admit those whom the settings name as secretariat, once: whoever was removed later stays removed.

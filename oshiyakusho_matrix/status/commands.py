@@ -84,7 +84,14 @@ def status_commands(
         return Answer(say("Given up: {count}.", count=count), target=reference)
 
     return (
-        Command(("status", "状態"), say("Says how the service is."), Role.SECRETARIAT, Nothing, status),
+        Command(
+            ("status", "状態"),
+            say("Says how the service is."),
+            Role.SECRETARIAT,
+            Nothing,
+            status,
+            confidential=True,
+        ),
         Command(
             ("retry", "再試行"),
             say("Tries again whatever was set aside after errors."),

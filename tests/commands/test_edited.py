@@ -156,3 +156,16 @@ async def test_after_a_restart_it_is_still_known_what_ran(tmp_path: Path, databa
     async with asyncio.timeout(120), fake_city(database_url, rooms, hs=hs) as city:
         assert RAN_BEFORE in (await edited(city, asked, RIGHT.replace("koen", "hana")))[-1]
         assert not await divisions_called(city, "hana")
+
+
+async def test_the_answer_to_an_edit_is_in_the_thread_of_what_was_edited(city: FakeCity) -> None:
+    root = await city.say(SECRETARY, "公園課をつくります")
+    in_thread = {"rel_type": "m.thread", "event_id": root}
+    said = {"msgtype": "m.text", "body": TYPO, "m.relates_to": in_thread}
+    asked = await city.hs.send_as(SECRETARY, OFFICE, "m.room.message", said)
+    await city.settle()
+    await edited(city, asked, RIGHT)
+    assert city.exists("ka-koen")
+    relations = [e["content"]["m.relates_to"] for e in city.said() if _is_answer(e, asked)]
+    assert len(relations) >= 2
+    assert {(r.get("rel_type"), r.get("event_id")) for r in relations} == {("m.thread", root)}

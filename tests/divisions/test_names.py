@@ -29,6 +29,10 @@ async def city(tmp_path: Path, database_url: str) -> AsyncIterator[FakeCity]:
         "!課 新設 koen 市役所 --部 zei",
         "!課 変更 zaisei --名前 住民課",
         "!課 変更 zaisei --名前 ｊuumin --英語名 'Residents Division'",
+        "!課 新設 koen 事務局室 --部 zei",
+        "!課 新設 koen 税 --部 zei",
+        "!課 新設 koen Juumin --部 zei",
+        "!課 新設 koen 公園課 --部 zei --英語名 住民課",
     ],
 )
 async def test_a_name_that_is_taken_is_refused_to_commands(city: FakeCity, command: str) -> None:

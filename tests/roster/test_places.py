@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from oshiyakusho_matrix.core.ids import RoomId, UserId
@@ -88,7 +89,7 @@ async def test_who_is_removed_while_a_room_is_made_is_not_left_in_it(city: FakeC
             await may_go_on.wait()
         return made
 
-    async def noted(room_id: RoomId, user_id: UserId, reason: str = "") -> str | None:
+    async def noted(room_id: RoomId, user_id: UserId, reason: str = "", *, seen: str | None = None) -> str | None:
         ended = await kick(room_id, user_id, reason)
         kicked.set()
         return ended
@@ -110,3 +111,36 @@ async def test_who_is_removed_while_a_room_is_made_is_not_left_in_it(city: FakeC
     await city.settle()
     assert city.hs.room(SEA).membership(hanako) == "leave"
     assert await city.parked() == []
+
+
+async def test_others_who_leave_a_chat_do_not_end_it_and_its_person_does(city: FakeCity) -> None:
+    hanako, other = await city.member("hanako"), someone("yosomono")
+    chat = await chat_of(city, hanako)
+    await city.hs.invite_as(hanako, chat, other)
+    await city.hs.leave_as(other, chat)
+    await city.settle()
+    assert "課 一覧" in await city.ask("!help", sender=hanako, room=chat)
+    await city.hs.leave_as(hanako, chat)
+    await city.settle()
+    assert city.hs.room(chat).membership(city.hs.bot) == "leave"
+
+
+@pytest.mark.parametrize("command", ["!audit", "!status", f"!member show {SECRETARY}"])
+async def test_what_names_people_is_told_only_to_who_asks(city: FakeCity, command: str) -> None:
+    await city.hs.join_as(SECRETARY, alias("ka-zaisei-danwa"))
+    await city.settle()
+    assert "事務局室" in (answer := await city.ask(command, room=alias("ka-zaisei-danwa")))
+    assert str(SECRETARY) not in answer
+    assert await city.ask(command) != answer
+
+
+@pytest.mark.parametrize("command", ["!member remove {user} --yes", "!member secretariat {user} --end"])
+async def test_the_last_secretary_inside_stays_one_while_others_are_only_invited(city: FakeCity, command: str) -> None:
+    hajime = await city.member("hajime")
+    await city.ask(f"!member secretariat {hajime}")
+    assert city.hs.room(OFFICE).membership(hajime) == "invite"
+    assert "お待ちください" in await city.ask(command.format(user=SECRETARY))
+    await city.hs.join_as(hajime, OFFICE)
+    await city.settle()
+    assert "お待ちください" not in await city.ask(command.format(user=SECRETARY))
+    assert city.hs.room(OFFICE).membership(SECRETARY) == "leave"

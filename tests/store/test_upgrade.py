@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -10,6 +12,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from oshiyakusho_matrix.core.errors import Misconfigured
+from oshiyakusho_matrix.store import migrations
 from oshiyakusho_matrix.store import upgrade as upgrading
 from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.store.errors import StatementRefused
@@ -102,6 +105,42 @@ async def test_what_was_under_way_goes_on_after_the_upgrade_that_shares_the_work
         assert await connection.scalar(text("SELECT count(*) FROM work WHERE reference IS NULL")) == 1
         for table in ("lane_lease", "inbox_letter"):
             assert await connection.scalar(text(f"SELECT count(*) FROM {table}")) == 0  # noqa: S608 - names from above
+
+
+async def test_what_waits_to_be_sorted_goes_on_after_the_upgrade_that_parks_what_cannot_be_read(
+    empty: AsyncEngine,
+) -> None:
+    await upgrade(empty, "0003")
+    async with Store(empty).transaction() as tx:
+        await tx.connection.execute(
+            text(
+                "INSERT INTO inbox_letter (txn_id, body, events, received_at) VALUES ('1', '{}', 1, CURRENT_TIMESTAMP)"
+            )
+        )
+        await tx.connection.execute(
+            text("INSERT INTO inbox_transaction (txn_id, digest, received_at) VALUES ('1', '', CURRENT_TIMESTAMP)")
+        )
+    await upgrade(empty)
+    await check_revision(empty)
+    assert await differences(empty) == []
+    async with Store(empty).reading() as connection:
+        letter = (await connection.execute(text("SELECT events, parked_at, reference FROM inbox_letter"))).one()
+        assert tuple(letter) == (1, None, None)
+
+
+#: What migrations were when they were first published: the first digits of the SHA-256 of each file.
+PUBLISHED = {
+    "0001": "9e9e14e840efab69",
+    "0002": "c6203282bd17d65c",
+    "0003": "a63eee67f48e2d17",
+}
+
+
+def test_a_published_migration_never_changes() -> None:
+    """Whoever ran it would be at its number without what was added to it since; a change is a new migration."""
+    folder = Path(migrations.__file__).parent / "versions"
+    found = {path.name[:4]: sha256(path.read_bytes()).hexdigest()[:16] for path in folder.glob("0*.py")}
+    assert {number: found[number] for number in PUBLISHED} == PUBLISHED
 
 
 async def test_upgrading_twice_and_by_two_at_once_is_fine(empty: AsyncEngine, database_url: str) -> None:

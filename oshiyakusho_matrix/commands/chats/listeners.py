@@ -43,6 +43,8 @@ class ChatWatch:
 
         async def write(tx: Transaction) -> None:
             row = await find_chat(tx, event.room_id)
+            if row is not None and left and event.state_key not in (row.user_id, self._bot):
+                return  # others whom they had invited come and go
             if row is None and invited:
                 reference = await self._note_invite(tx, event)
             elif row is not None:

@@ -32,7 +32,8 @@ class Marker:
     """What a field's type does not say. ``ja`` is its Japanese name, ``about`` one sentence for the help.
 
     ``spellings`` leads from further spellings of a value to the value (``{"日本語": "ja"}``), ``also`` names further
-    spellings of an option. What is ``private`` (a free text about a person) never gets into the audit table.
+    spellings of an option. What is ``private`` (a free text about a person) never gets into the audit table. What is
+    ``shown`` is part of the example although it may be left out.
     """
 
     ja: str = ""
@@ -41,6 +42,7 @@ class Marker:
     spellings: Mapping[str, str] = field(default_factory=dict)
     also: tuple[str, ...] = ()
     private: bool = False
+    shown: bool = False
 
 
 class Positional(Marker):

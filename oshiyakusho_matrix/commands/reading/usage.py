@@ -33,10 +33,10 @@ def usage(command: Command[Any], language: str) -> str:
 
 
 def example(command: Command[Any], language: str) -> str:
-    """Return an invocation that could be typed just so, with what is required and no more."""
+    """Return an invocation that could be typed just so, with what is required and what ``shown`` marks, no more."""
     pieces = [PREFIX + name_of(command, language)]
     for p in _ordered(command):
-        if p.required or (p.place is Place.POSITIONAL and p.marker.example):
+        if p.required or p.marker.shown or (p.place is Place.POSITIONAL and p.marker.example):
             value = _sample(p)
             text = value if p.place is Place.REST else quoted(value)
             pieces.append(text if p.place is not Place.OPTION else f"--{p.label(language)} {text}")

@@ -39,8 +39,9 @@ def slug_findings(entries: Sequence[Entry]) -> Iterator[Finding]:
 
 
 def name_findings(entries: Sequence[Entry]) -> Iterator[Finding]:
-    """Yield divisions (circles among them) that share a name, and groups that do: people see nothing but names."""
-    first: dict[tuple[bool, str, str], Entry] = {}
+    """Yield spaces called, in either language, what another one is called: people see nothing but names."""
+    first: dict[str, tuple[Entry, str]] = {}
+    by_slug = {fold(entry.space.slug): entry for entry in reversed(entries)}
     slugs: set[str] = set()
     for entry in entries:
         space = entry.space
@@ -48,9 +49,13 @@ def name_findings(entries: Sequence[Entry]) -> Iterator[Finding]:
             continue  # reported already; most likely it is a copy
         slugs.add(space.slug)
         for language, name in (("ja", space.name.ja), ("en", space.name.en)):
-            twin = first.setdefault((isinstance(entry.model, GroupModel), language, fold(name)), entry)
+            namesake = by_slug.get(fold(name), entry)
+            if namesake.space.slug != space.slug:
+                text = say('The name "{name}" is taken: {where}.', name=name, where=namesake.where)
+                yield Finding(*entry.name_at(language), text)
+            twin, called = first.setdefault(fold(name), (entry, language))
             if twin is not entry:
-                file, line, _ = twin.name_at(language)
+                file, line, _ = twin.name_at(called)
                 text = say('The name "{name}" is taken: {where}.', name=name, where=f"{file}:{line}")
                 yield Finding(*entry.name_at(language), text)
 

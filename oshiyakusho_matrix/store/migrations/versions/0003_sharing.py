@@ -18,16 +18,8 @@ def upgrade() -> None:
         sa.Column("leased_until", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("queue", "lane", name="pk_lane_lease"),
     )
-    op.create_table(
-        "command_run",
-        sa.Column("event_id", sa.String(length=255), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("told", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.PrimaryKeyConstraint("event_id", name="pk_command_run"),
-    )
     for table in ("work", "outbox_message", "follow_up"):
         op.add_column(table, sa.Column("reference", sa.String(length=16)))
-    op.add_column("work", sa.Column("failing_since", sa.DateTime(timezone=True)))
     op.add_column("managed_room", sa.Column("outsiders", sa.Integer(), server_default="0", nullable=False))
     op.add_column("inbox_event", sa.Column("refers_to", sa.String(length=255)))
     op.create_index("ix_inbox_event_refers_to", "inbox_event", ["refers_to"])
@@ -38,11 +30,6 @@ def upgrade() -> None:
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("events", sa.Integer(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("parked_at", sa.DateTime(timezone=True)),
-        sa.Column("reference", sa.String(length=8)),
-        sa.Column("last_error", sa.Text()),
         sa.PrimaryKeyConstraint("seq", name="pk_inbox_letter"),
         sqlite_autoincrement=True,
     )
-    # The ids of events tell repeats, whatever transaction they come in.
-    op.drop_table("inbox_transaction")
