@@ -211,10 +211,9 @@ class CityHallApp:
         """Bring the records to where work can begin; what cannot be read is named in the log, and done without."""
         await self.troubles.log()
         async with self.store.transaction() as tx:
-            picture = await self.hall.picture(tx)
             # Before the files: they may name one of the secretariat as a head.
             await self.roster.bootstrap(tx, self.identity.secretariat)
-            if not picture.records:
+            if await self.hall.is_empty(tx):
                 declaration = await asyncio.to_thread(self._load_at_first)
                 await self.hall.apply(tx, declaration, by=self.identity.bot)
                 for trouble in await self.troubles.files():

@@ -1,5 +1,7 @@
 """Asks for the rooms of a space to be looked at, and for the space above it."""
 
+from collections.abc import Collection
+
 from oshiyakusho_matrix.divisions.picture import Picture
 from oshiyakusho_matrix.reconcile.interface import Priority, Work, WorkKey
 from oshiyakusho_matrix.roster.domain import ManagedRoom
@@ -7,25 +9,25 @@ from oshiyakusho_matrix.roster.service import room_key
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 
-def priority_of(picture: Picture, row: ManagedRoom) -> Priority:
+def priority_of(row: ManagedRoom, parents: Collection[str | None]) -> Priority:
     """Return when to make a room: the hall first, then rooms, then the spaces that link them, groups last.
 
-    A space that is made after its rooms carries its links from birth, which saves a request a link.
+    A space that is made after its rooms carries its links from birth, which saves a request a link. ``parents`` are the
+    slugs of the spaces that have others below them.
     """
     if row.role == "hall":
         return Priority.GATE
     if row.key:
         return Priority.ROUTINE
-    slug = row.owner.removeprefix("space:")
-    is_parent = any(r.space.parent == slug for r in picture.records.values())
-    return Priority.SWEEP if is_parent else Priority.PARENT
+    return Priority.SWEEP if row.owner.removeprefix("space:") in parents else Priority.PARENT
 
 
 async def ask_everything(tx: Transaction, work: Work, picture: Picture) -> list[WorkKey]:
     """Ask for every room; while there is no hall, only for the hall, whose birth asks for the others."""
     rows = list(picture.rooms.values())
     unborn = [row for row in rows if row.role == "hall" and row.room_id is None]
-    keys = {room_key(row.alias_localpart): priority_of(picture, row) for row in unborn or rows}
+    parents = {record.space.parent for record in picture.records.values()}
+    keys = {room_key(row.alias_localpart): priority_of(row, parents) for row in unborn or rows}
     for priority in sorted(set(keys.values())):
         await work.ask(tx, *(key for key, its in keys.items() if its == priority), priority=priority)
     return list(keys)

@@ -42,11 +42,12 @@ class Heads:
         await self.end(tx, slug, user_id)
         return await ask_space(tx, self._work, picture, slug)
 
-    async def end_all(self, tx: Transaction, picture: Picture, user_id: UserId) -> None:
-        """End every mandate of somebody who is a member no more."""
-        for held in await mandates(tx.connection, now(), user_id=user_id):
-            await self.end(tx, held.slug, user_id)
-            await ask_space(tx, self._work, picture, held.slug)
+    async def end_all(self, tx: Transaction, user_id: UserId) -> list[str]:
+        """End every mandate of somebody who is a member no more; return the spaces. Nothing is asked for."""
+        slugs = list(dict.fromkeys(held.slug for held in await mandates(tx.connection, now(), user_id=user_id)))
+        for slug in slugs:
+            await self.end(tx, slug, user_id)
+        return slugs
 
     async def check(self, tx: Transaction, users: Sequence[str]) -> None:
         """Refuse heads who are no members, and name them all."""

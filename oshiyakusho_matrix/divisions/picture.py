@@ -138,13 +138,12 @@ def _role(rule: RoomRule, *, is_hall: bool) -> str:
 
 
 async def take_picture(
-    connection: AsyncConnection, *, server_name: str, bot: UserId, around: str | None = None
+    connection: AsyncConnection, *, server_name: str, bot: UserId, around: str | None = None, slug: str | None = None
 ) -> Picture:
-    """Read the records: all, or as much as the room ``around`` (an alias localpart) depends on.
+    """Read the records: all, or as much as the room ``around`` (an alias localpart), or the space ``slug``, depends on.
 
     A look at every room would otherwise read everything as often as there are rooms.
     """
-    slug: str | None = None
     if around is not None:
         row = await find_managed_room(connection, alias_localpart=around)
         slug = row.owner.removeprefix("space:") if row else ""

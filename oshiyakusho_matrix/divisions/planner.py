@@ -24,6 +24,8 @@ from oshiyakusho_matrix.store.unit_of_work import Store
 
 #: Begins what stands for the id of a space that is still to be made, so that what depends on it can be planned.
 UNMADE = "!unmade:"
+#: Rooms in hand at once: a homeserver gains nothing beyond 8 reads, and what was read of each room is held meanwhile.
+AT_ONCE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,13 @@ class Planner:
             merged = merge(declaration, picture.kinds, picture.records)
             no_members = [user for user in _appointed(merged) if not await self._will_be_member(connection, user)]
         after = _as_if_applied(picture, merged)
-        plans = await asyncio.gather(*(self._plan_room(after, localpart) for localpart in after.rooms))
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def one(localpart: str) -> RoomPlan:
+            async with turns:
+                return await self._plan_room(after, localpart)
+
+        plans = await asyncio.gather(*(one(localpart) for localpart in after.rooms))
         return HallPlan(merged, [p for p in plans if p.actions or p.unknown], no_members)
 
     async def _will_be_member(self, connection: AsyncConnection, user_id: UserId) -> bool:

@@ -20,6 +20,7 @@ from oshiyakusho_matrix.divisions.names import check_names, edited
 from oshiyakusho_matrix.divisions.picture import Picture, find_division, take_picture
 from oshiyakusho_matrix.divisions.tables import (
     SpaceRecord,
+    any_space,
     kind_to_json,
     space,
     space_kind,
@@ -31,6 +32,7 @@ from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
 from oshiyakusho_matrix.reconcile.reports import describe_plainly
 from oshiyakusho_matrix.roster.events import Happened, MemberRemoved
 from oshiyakusho_matrix.roster.service import register_rooms
+from oshiyakusho_matrix.roster.tables import room_in_role
 from oshiyakusho_matrix.store.statements import one_at_a_time, upsert
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
@@ -47,9 +49,16 @@ class CityHall:
         self.server_name = server_name
         self._bot = bot
 
-    async def picture(self, tx: Transaction, *, around: str | None = None) -> Picture:
-        """Return the records as this transaction sees them: all, or what one room (an alias localpart) depends on."""
-        return await take_picture(tx.connection, server_name=self.server_name, bot=self._bot, around=around)
+    async def picture(self, tx: Transaction, *, around: str | None = None, slug: str | None = None) -> Picture:
+        """Return the records as this transaction sees them.
+
+        All, or what one room (``around``, an alias localpart) or one space (``slug``) depends on.
+        """
+        return await take_picture(tx.connection, server_name=self.server_name, bot=self._bot, around=around, slug=slug)
+
+    async def is_empty(self, tx: Transaction) -> bool:
+        """Tell whether nothing that can be read was ever applied."""
+        return not await any_space(tx.connection)
 
     async def picture_to_change(self, tx: Transaction) -> Picture:
         """Return the records as they stay until this transaction ends: they are written anew from what is read."""
@@ -151,15 +160,25 @@ class CityHall:
         return await describe_plainly(tx, key)
 
     async def on_roster(self, tx: Transaction, happened: Happened) -> None:
-        """End the mandates of whoever is removed; keep the power levels of the hall true to the secretariat."""
+        """End the mandates of whoever is removed; keep the power levels of the hall true to the secretariat.
+
+        Reads no more than the spaces concerned: what somebody's coming and going costs does not grow with the hall.
+        """
         removed = isinstance(happened, MemberRemoved)
         if not (removed or happened.secretariat):
             return
-        picture = await self.picture_to_change(tx)
+        await one_at_a_time(tx.connection, 4)
         if removed:
-            await self._heads.end_all(tx, picture, happened.user_id)
-        if happened.secretariat and picture.hall is not None:
-            await ask_space(tx, self._work, picture, picture.hall.space.slug)
+            for slug in await self._heads.end_all(tx, happened.user_id):
+                await self._ask_if_known(tx, slug)
+        hall = await room_in_role(tx.connection, "hall")
+        if happened.secretariat and hall is not None:
+            await self._ask_if_known(tx, hall.owner.removeprefix("space:"))
+
+    async def _ask_if_known(self, tx: Transaction, slug: str) -> None:
+        picture = await self.picture(tx, slug=slug)
+        if slug in picture.records:
+            await ask_space(tx, self._work, picture, slug)
 
     async def _change_head(self, tx: Transaction, change: HeadChange, *, by: UserId) -> None:
         user_id = UserId(change.user_id)

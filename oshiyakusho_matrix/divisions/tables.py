@@ -36,7 +36,7 @@ space = Table(
     metadata,
     Column("slug", String(64), primary_key=True),
     Column("kind", String(64), nullable=False),
-    Column("parent", String(64), nullable=True),
+    Column("parent", String(64), nullable=True, index=True),
     Column("name_ja", String(255), nullable=False),
     Column("name_en", String(255), nullable=False),
     Column("purpose_ja", Text, nullable=False),
@@ -188,6 +188,15 @@ async def spaces(connection: AsyncConnection, *, around: str | None = None) -> d
         near = (space.c.slug == around, space.c.slug == above, space.c.parent == around, space.c.parent.is_(None))
         query = query.where(or_(*near))
     return {each.space.slug: each for each in readable(await connection.execute(query), _record)}
+
+
+async def any_space(connection: AsyncConnection) -> bool:
+    """Tell whether there is any space on record that can be read."""
+    async with connection.stream(select(space)) as rows:
+        async for row in rows:
+            if next(readable([row], _record), None) is not None:
+                return True
+    return False
 
 
 async def kinds(connection: AsyncConnection) -> dict[str, Kind]:

@@ -147,6 +147,8 @@ class FakeWorld:
 
     def _is_interesting(self, room: FakeRoom, event: Event) -> bool:
         """Whether the application service gets it: one of its users sent it, is meant by it, or is in the room."""
+        if room.membership(self._bot) == "join":
+            return True
         users = (event["sender"], event.get("state_key", ""), *room.joined())
         return any(self._ours.fullmatch(user) for user in users)
 

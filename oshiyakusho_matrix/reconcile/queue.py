@@ -6,7 +6,7 @@ Times are those of the clock given here, so processes that share a database need
 """
 
 import secrets
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -89,7 +89,7 @@ class WorkQueue:
         async with self._store.transaction() as tx:
             due = (
                 select(work)
-                .where(work.c.kind.in_(kinds), work.c.due_at <= present, _free(present), ~_is_one_of(busy))
+                .where(_of_kinds(kinds), work.c.due_at <= present, _free(present), ~_is_one_of(busy))
                 .order_by(work.c.priority, work.c.due_at, work.c.kind, work.c.name)
                 .limit(limit)
                 .with_for_update(skip_locked=True)
@@ -103,8 +103,8 @@ class WorkQueue:
 
     async def renew(self, lease: Lease) -> bool:
         """Hold a key for longer; False if it is somebody else's by now."""
+        until = self._clock() + self.lease_for
         async with self._store.transaction() as tx:
-            until = self._clock() + self.lease_for
             result = await tx.connection.execute(update(work).where(_held(lease)).values(leased_until=until))
             return result.rowcount == 1
 
@@ -180,13 +180,13 @@ class WorkQueue:
 
     async def next_due(self, *, kinds: Collection[str], busy: Collection[WorkKey] = ()) -> datetime | None:
         """Return when the next key falls due, or its lease runs out; it may be in the past."""
-        moment = case((work.c.lease.is_(None), work.c.due_at), else_=work.c.leased_until)
-        query = select(func.min(moment, type_=work.c.due_at.type)).where(
-            work.c.kind.in_(kinds), work.c.parked_at.is_(None), ~_is_one_of(busy)
-        )
+        ours = (_of_kinds(kinds), work.c.parked_at.is_(None), ~_is_one_of(busy))
+        # Each begins an index at its earliest: most keys are due some day, and none of those is looked at.
+        waiting = select(work.c.due_at).where(*ours, work.c.lease.is_(None)).order_by(work.c.due_at)
+        held = select(work.c.leased_until).where(*ours, work.c.leased_until.is_not(None)).order_by(work.c.leased_until)
         async with self._store.reading() as connection:
-            found: datetime | None = await connection.scalar(query)
-            return found
+            found = [await connection.scalar(query.limit(1)) for query in (waiting, held)]
+        return min(filter(None, found), default=None)
 
     async def counts(self, *, kinds: Collection[str] | None = None) -> Counts:
         """Count the keys (of some kinds)."""
@@ -216,17 +216,9 @@ class WorkQueue:
 
 
 def _lease(row: Row[Any], token: str) -> Lease:
-    return Lease(
-        WorkKey(row.kind, row.name),
-        token,
-        row.asked,
-        row.attempts,
-        row.crashes,
-        told=row.told_at is not None,
-        told_parked=row.told_parked,
-        reference=row.reference,
-        due_at=row.due_at,
-    )
+    told = {"told": row.told_at is not None, "told_parked": row.told_parked}
+    key, tries = WorkKey(row.kind, row.name), (row.asked, row.attempts, row.crashes)
+    return Lease(key, token, *tries, **told, reference=row.reference, due_at=row.due_at)
 
 
 def _kept(why: Value) -> Any:
@@ -237,9 +229,13 @@ def _is(key: WorkKey) -> ColumnElement[bool]:
     return and_(work.c.kind == key.kind, work.c.name == key.name)
 
 
+def _of_kinds(kinds: Collection[str]) -> ColumnElement[bool]:
+    """Most keys are of one kind: an index on it would find them all. Added to, the column is looked up by none."""
+    return (work.c.kind + "").in_(kinds)
+
+
 def _is_one_of(keys: Collection[WorkKey]) -> ColumnElement[bool]:
-    pairs: Sequence[tuple[str, str]] = [(key.kind, key.name) for key in keys]
-    return tuple_(work.c.kind, work.c.name).in_(pairs)
+    return tuple_(work.c.kind, work.c.name).in_([(key.kind, key.name) for key in keys])
 
 
 def _held(lease: Lease) -> ColumnElement[bool]:

@@ -32,6 +32,7 @@ work = Table(
     Column("reference", String(16)),
     Column("created_at", Moment, nullable=False),
     Index(None, "due_at"),
+    Index(None, "leased_until"),
 )
 
 #: An answer that is owed, for the event ``reference``. The flags say what the asker has read meanwhile, so that nothing

@@ -1,6 +1,6 @@
 """Tables of the roster and the mapping of their rows. Names are for ever."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,10 @@ member = Table(
     Column("office", String(16), nullable=False),
     Column("changed_at", Moment, nullable=False),
     Column("changed_by", String(255), nullable=False),
+    # Few among many are looked for: the secretariat, and those who are to be taken out.
+    Index(None, "secretariat"),
+    Index(None, "standing", "hall"),
+    Index(None, "standing", "changed_at"),
 )
 
 managed_room = Table(
@@ -36,6 +40,7 @@ managed_room = Table(
     # How many people were last found inside who do not belong there, and are not out yet.
     Column("outsiders", Integer, nullable=False, server_default="0"),
     Index("ix_managed_room_owner", "owner"),
+    Index(None, "role"),
 )
 
 #: What a room of the register can be.
@@ -89,8 +94,11 @@ async def members(connection: AsyncConnection, *, secretariat: bool | None = Non
 
 async def unreadable_among(connection: AsyncConnection, users: Iterable[str]) -> set[UserId]:
     """Return those of ``users`` whose record is there and cannot be read: whether they are members is not known."""
-    rows = (await connection.execute(select(member).where(member.c.user_id.in_(list(users))))).all()
-    return {UserId(each.row) for each in broken_among(rows, _member, member.name)}
+    found = set[UserId]()
+    for some in _in_batches(users):
+        rows = await connection.execute(select(member).where(member.c.user_id.in_(some)))
+        found |= {UserId(each.row) for each in broken_among(rows, _member, member.name)}
+    return found
 
 
 async def broken_records(connection: AsyncConnection) -> list[Broken]:
@@ -115,14 +123,18 @@ async def broken_records(connection: AsyncConnection) -> list[Broken]:
 
 async def current_among(connection: AsyncConnection, users: Iterable[str]) -> dict[UserId, Member]:
     """Return those of ``users`` who are current members, by id."""
-    wanted, found = list(users), dict[UserId, Member]()
-    # SQLite allows 32,766 parameters a statement, PostgreSQL 65,535.
-    for start in range(0, len(wanted), 10_000):
-        query = select(member).where(
-            member.c.user_id.in_(wanted[start : start + 10_000]), member.c.standing == Standing.ADMITTED
-        )
+    found = dict[UserId, Member]()
+    for some in _in_batches(users):
+        query = select(member).where(member.c.user_id.in_(some), member.c.standing == Standing.ADMITTED)
         found |= {each.user_id: each for each in readable(await connection.execute(query), _member)}
     return found
+
+
+def _in_batches(users: Iterable[str]) -> Iterator[Sequence[str]]:
+    """SQLite allows 32,766 parameters a statement, PostgreSQL 65,535."""
+    wanted = list(users)
+    for start in range(0, len(wanted), 10_000):
+        yield wanted[start : start + 10_000]
 
 
 async def leaving_among(connection: AsyncConnection, users: Iterable[str]) -> set[UserId]:
@@ -159,8 +171,11 @@ async def find_managed_room(
 
 async def rooms_by_id(connection: AsyncConnection, room_ids: Collection[str]) -> Sequence[ManagedRoom]:
     """Return those rooms of the register."""
-    query = select(managed_room).where(managed_room.c.room_id.in_(room_ids))
-    return [_managed_room(row) for row in await connection.execute(query)]
+    found = list[ManagedRoom]()
+    for some in _in_batches(room_ids):
+        query = select(managed_room).where(managed_room.c.room_id.in_(some))
+        found += [_managed_room(row) for row in await connection.execute(query)]
+    return found
 
 
 async def room_in_role(connection: AsyncConnection, role: str) -> ManagedRoom | None:
@@ -171,6 +186,9 @@ async def room_in_role(connection: AsyncConnection, role: str) -> ManagedRoom | 
 
 async def anybody_leaving(connection: AsyncConnection, *, since: datetime) -> bool:
     """Tell whether anybody was removed since a moment, or is still to be taken out since before."""
-    unfinished = or_(member.c.changed_at >= since, member.c.hall == HallState.PENDING)
-    query = select(member.c.user_id).where(member.c.standing == Standing.REMOVED, unfinished).limit(1)
-    return await connection.scalar(query) is not None
+    # Two questions, each answered by an index: one with "or" would look through everybody who was ever removed.
+    for unfinished in (member.c.changed_at >= since, member.c.hall == HallState.PENDING):
+        query = select(member.c.user_id).where(member.c.standing == Standing.REMOVED, unfinished).limit(1)
+        if await connection.scalar(query) is not None:
+            return True
+    return False
