@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.text import fold, say
-from oshiyakusho_matrix.divisions.domain import Lifecycle, Names, Space
+from oshiyakusho_matrix.divisions.domain import GROUP, Lifecycle, Names, Space
 from oshiyakusho_matrix.divisions.picture import Picture
 from oshiyakusho_matrix.divisions.tables import title
 
@@ -15,7 +15,8 @@ from oshiyakusho_matrix.divisions.tables import title
 def check_names(picture: Picture, slug: str) -> None:
     """Refuse a space that is called, in either language, what another one is called or is named by in commands.
 
-    The hall's rooms count, too. An archived space may share its name, and is refused when it is to be opened again.
+    The hall's rooms count, too; a group and a division may share a name, for one is seen inside the other. An archived
+    space may share its name, and is refused when it is to be opened again.
     """
     taken = dict(_taken(picture, slug))
     mine = picture.records[slug].space
@@ -31,6 +32,8 @@ def _taken(picture: Picture, slug: str) -> Iterator[tuple[str, str]]:
     for other in picture.records.values():
         space = other.space
         if space.slug == slug or other.lifecycle is not Lifecycle.ACTIVE:
+            continue
+        if space.parent is not None and (space.kind == GROUP) != (picture.records[slug].space.kind == GROUP):
             continue
         for name in (space.name.ja, space.name.en, space.slug):
             yield fold(name), f"{space.name.ja} ({space.slug})"

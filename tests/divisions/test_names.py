@@ -30,7 +30,6 @@ async def city(tmp_path: Path, database_url: str) -> AsyncIterator[FakeCity]:
         "!課 変更 zaisei --名前 住民課",
         "!課 変更 zaisei --名前 ｊuumin --英語名 'Residents Division'",
         "!課 新設 koen 事務局室 --部 zei",
-        "!課 新設 koen 税 --部 zei",
         "!課 新設 koen Juumin --部 zei",
         "!課 新設 koen 公園課 --部 zei --英語名 住民課",
     ],

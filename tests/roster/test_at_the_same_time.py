@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Refused
@@ -13,9 +14,10 @@ from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
 from oshiyakusho_matrix.reconcile.follow_ups import DatabaseFollowUps
 from oshiyakusho_matrix.reconcile.queue import WorkQueue
+from oshiyakusho_matrix.roster.domain import HallState
 from oshiyakusho_matrix.roster.events import Announcer
 from oshiyakusho_matrix.roster.service import Roster
-from oshiyakusho_matrix.roster.tables import find_member, members
+from oshiyakusho_matrix.roster.tables import find_member, member, members
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 BOT = UserId("@shiyakusho:example.jp")
@@ -68,6 +70,7 @@ async def test_the_last_two_of_the_secretariat_cannot_remove_each_other(store: S
     async with store.transaction() as tx:
         for user in (TARO, HANAKO):
             await roster.admit(tx, user, by=BOT, secretariat=True)
+        await tx.connection.execute(update(member).values(office=HallState.JOINED))
     with pytest.raises(Refused):
         await both(
             store, lambda tx: roster.remove(tx, HANAKO, by=TARO), lambda tx: roster.leave_secretariat(tx, TARO, by=TARO)

@@ -1,6 +1,6 @@
 """The shipped city hall, all 340 rooms of it, on an empty Synapse: for what a small hall cannot show."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -22,8 +22,8 @@ BOT = UserId(f"@shiyakusho:{SERVER}")
 
 
 @asynccontextmanager
-async def fresh_synapse(directory: Path) -> AsyncIterator[tuple[EmbeddedSynapse, int]]:
-    """A Synapse with an empty database that knows our registration; and the port where it expects us."""
+async def fresh_synapse(directory: Path, *, others: Sequence[Path] = ()) -> AsyncIterator[tuple[EmbeddedSynapse, int]]:
+    """A Synapse with an empty database that knows our registration, and ``others``; and where it expects us."""
     client, ours = ReservedPort(), ReservedPort()
     path = directory / "registration.yaml"
     port, listen = client.open_to_listeners(), ours.open_to_listeners()
@@ -31,7 +31,7 @@ async def fresh_synapse(directory: Path) -> AsyncIterator[tuple[EmbeddedSynapse,
         id="shipped", url=f"http://127.0.0.1:{listen}", as_token=TOKEN, hs_token=HS_TOKEN, server_name=SERVER
     )
     path.write_text(registration_yaml(values))
-    synapse = EmbeddedSynapse(directory / "synapse", server_name=SERVER, port=port, registrations=[path])
+    synapse = EmbeddedSynapse(directory / "synapse", server_name=SERVER, port=port, registrations=[path, *others])
     await synapse.start()
     try:
         yield synapse, listen
@@ -42,8 +42,13 @@ async def fresh_synapse(directory: Path) -> AsyncIterator[tuple[EmbeddedSynapse,
 
 
 @asynccontextmanager
-async def composed(url: str, listen: int, directory: Path) -> AsyncIterator[CityHallApp]:
-    """The product as ``serve`` composes it, before the homeserver at ``url``: its real listener takes transactions."""
+async def composed(
+    url: str, listen: int, directory: Path, *, rooms: Path | None = None, secretariat: Sequence[UserId] = ()
+) -> AsyncIterator[CityHallApp]:
+    """The product as ``serve`` composes it, before the homeserver at ``url``: its real listener takes transactions.
+
+    ``rooms`` declares another hall than the shipped one.
+    """
     async with AsyncExitStack() as stack:
         engine = create_engine(f"sqlite+aiosqlite:///{directory}/city.db")
         stack.push_async_callback(engine.dispose)
@@ -51,8 +56,9 @@ async def composed(url: str, listen: int, directory: Path) -> AsyncIterator[City
         homeserver = MatrixHomeserver(url, bot=BOT, as_token=TOKEN)
         stack.push_async_callback(homeserver.close)
         await homeserver.ensure_bot("市役所")
-        identity = Identity(appservice_id="shipped", server_name=SERVER, bot=BOT)
-        app = CityHallApp(identity=identity, homeserver=homeserver, engine=engine, load=load_from(shipped_directory()))
+        identity = Identity(appservice_id="shipped", server_name=SERVER, bot=BOT, secretariat=secretariat)
+        load = load_from(rooms or shipped_directory())
+        app = CityHallApp(identity=identity, homeserver=homeserver, engine=engine, load=load)
         listener = web.Application()
         listener.add_routes(appservice_routes(app.inbox, HS_TOKEN))
         runner = web.AppRunner(listener, access_log=None)

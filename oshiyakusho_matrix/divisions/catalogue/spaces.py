@@ -39,8 +39,11 @@ def slug_findings(entries: Sequence[Entry]) -> Iterator[Finding]:
 
 
 def name_findings(entries: Sequence[Entry]) -> Iterator[Finding]:
-    """Yield spaces called, in either language, what another one is called: people see nothing but names."""
-    first: dict[str, tuple[Entry, str]] = {}
+    """Yield spaces called what another one is called, in either language, or by its slug: people see only names.
+
+    A group and a division may share a name.
+    """
+    first: dict[tuple[bool, str], tuple[Entry, str]] = {}
     by_slug = {fold(entry.space.slug): entry for entry in reversed(entries)}
     slugs: set[str] = set()
     for entry in entries:
@@ -48,12 +51,13 @@ def name_findings(entries: Sequence[Entry]) -> Iterator[Finding]:
         if space.slug in slugs:
             continue  # reported already; most likely it is a copy
         slugs.add(space.slug)
+        is_group = isinstance(entry.model, GroupModel)
         for language, name in (("ja", space.name.ja), ("en", space.name.en)):
             namesake = by_slug.get(fold(name), entry)
             if namesake.space.slug != space.slug:
                 text = say('The name "{name}" is taken: {where}.', name=name, where=namesake.where)
                 yield Finding(*entry.name_at(language), text)
-            twin, called = first.setdefault(fold(name), (entry, language))
+            twin, called = first.setdefault((is_group, fold(name)), (entry, language))
             if twin is not entry:
                 file, line, _ = twin.name_at(called)
                 text = say('The name "{name}" is taken: {where}.', name=name, where=f"{file}:{line}")
