@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import update
 
 from oshiyakusho_matrix.app import CityHallApp, Identity, load_from
 from oshiyakusho_matrix.core.ids import UserId
@@ -14,6 +15,8 @@ from oshiyakusho_matrix.demo.home import opened
 from oshiyakusho_matrix.demo.places import look_around
 from oshiyakusho_matrix.demo.welcome import print_welcome, standings
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
+from oshiyakusho_matrix.roster.domain import HallState
+from oshiyakusho_matrix.roster.tables import member
 from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.store.upgrade import prepare
 from tests.divisions.little_town import write_town
@@ -64,6 +67,8 @@ async def test_the_welcome_says_what_everybody_is_by_now(
         await app.roster.admit(tx, STRANGER.user_id, by=by)
         await app.roster.remove(tx, HANAKO.user_id, by=by)
         await app.roster.join_secretariat(tx, TARO.user_id, by=by)
+        inside = update(member).where(member.c.user_id == TARO.user_id).values(office=HallState.JOINED)
+        await tx.connection.execute(inside)
         await app.roster.leave_secretariat(tx, SECRETARY.user_id, by=by)
         await app.roster.remove(tx, HEAD.user_id, by=by)
     found, text = await welcome(app, tmp_path / "demo", capsys)
