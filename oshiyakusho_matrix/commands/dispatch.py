@@ -199,7 +199,9 @@ def _too_old(age: timedelta) -> Text:
 
 _RAN_BEFORE = say("I have acted on this message already, so editing it changes nothing. Please write a new one.")
 
-_OTHERS_READ_ALONG = say("Others would read the answer here. Please ask me in 事務局室 or in our direct chat.")
+_OTHERS_READ_ALONG = say(
+    "Others would read the answer here. Please ask me in 事務局室, or in a direct chat with nobody else in it."
+)
 
 
 def _about(group: Group, asker: Asker) -> Text:

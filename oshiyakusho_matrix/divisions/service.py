@@ -82,9 +82,8 @@ class CityHall:
         for change in merged.heads:
             await self._change_head(tx, change, by=by)
         picture = await self.picture(tx)
-        for changed in merged.changes:
-            if changed.after.lifecycle is Lifecycle.ACTIVE:
-                check_names(picture, changed.after.space.slug)
+        active = [c.after.space.slug for c in merged.changes if c.after.lifecycle is Lifecycle.ACTIVE]
+        check_names(picture, active)
         _keep_addresses(picture)
         await register_rooms(tx, [room for slug in picture.records for room in picture.register_of(slug)])
         return merged, await ask_everything(tx, self._work, await self.picture(tx))
@@ -108,7 +107,7 @@ class CityHall:
             None,
         )
         after = replace(picture, records={**picture.records, slug: record})
-        check_names(after, slug)
+        check_names(after, [slug])
         _check_sizes(after, slug)
         rooms = after.register_of(slug)
         clash = next((r.alias_localpart for r in rooms if r.alias_localpart in picture.rooms), None)
@@ -134,7 +133,7 @@ class CityHall:
         changed = replace(record, space=after)
         then = replace(picture, records={**picture.records, slug: changed})
         if names != before.name:
-            check_names(then, slug)
+            check_names(then, [slug])
         _check_sizes(then, slug)
         await self._save(tx, changed, new=False)
         # Asked for before and after: if it moved, the old group drops its link too.
@@ -147,7 +146,7 @@ class CityHall:
         record = find_division(picture, slug)
         refuse_if(record, lifecycle)
         if lifecycle is Lifecycle.ACTIVE:
-            check_names(picture, slug)
+            check_names(picture, [slug])
         await self._save(tx, replace(record, lifecycle=lifecycle), new=False)
         return await ask_space(tx, self._work, await self.picture(tx), slug)
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
 
 from oshiyakusho_matrix.core.errors import CityHallError
 from oshiyakusho_matrix.core.text import Value
@@ -30,6 +33,21 @@ class Lease:
     told_parked: str | None = None
     reference: str | None = None
     due_at: datetime | None = None
+
+
+def lease_of(row: Row[Any], token: str) -> Lease:
+    """Return the lease on the key of a row of the work queue."""
+    return Lease(
+        WorkKey(row.kind, row.name),
+        token,
+        row.asked,
+        row.attempts,
+        row.crashes,
+        told=row.told_at is not None,
+        told_parked=row.told_parked,
+        reference=row.reference,
+        due_at=row.due_at,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from oshiyakusho_matrix.core.ids import new_reference
 from oshiyakusho_matrix.core.text import Text, Value, plain, to_json
 from oshiyakusho_matrix.core.trail import current_reference
 from oshiyakusho_matrix.reconcile.interface import Priority, Settled, WorkKey
-from oshiyakusho_matrix.reconcile.leases import Counts, Lease, LeaseLost
+from oshiyakusho_matrix.reconcile.leases import Counts, Lease, LeaseLost, lease_of
 from oshiyakusho_matrix.reconcile.tables import work
 from oshiyakusho_matrix.store.statements import upsert
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
@@ -94,7 +94,7 @@ class WorkQueue:
                 .limit(limit)
                 .with_for_update(skip_locked=True)
             )
-            leases = [_lease(row, secrets.token_hex(8)) for row in await tx.connection.execute(due)]
+            leases = [lease_of(row, secrets.token_hex(8)) for row in await tx.connection.execute(due)]
             for lease in leases:
                 # The run begins now, so it answers whatever was asked before.
                 values = {"lease": lease.token, "leased_until": present + self.lease_for, "asked_due": None}
@@ -213,12 +213,6 @@ class WorkQueue:
     async def _give_back(self, tx: Transaction, lease: Lease, **values: Any) -> None:
         free = {"lease": None, "leased_until": None, "asked_due": None}
         await tx.connection.execute(update(work).where(_held(lease)).values(free | values))
-
-
-def _lease(row: Row[Any], token: str) -> Lease:
-    told = {"told": row.told_at is not None, "told_parked": row.told_parked}
-    key, tries = WorkKey(row.kind, row.name), (row.asked, row.attempts, row.crashes)
-    return Lease(key, token, *tries, **told, reference=row.reference, due_at=row.due_at)
 
 
 def _kept(why: Value) -> Any:

@@ -105,37 +105,30 @@ class MemberController:
         # The hall first: from then on no restricted room lets them in again.
         hall = [r for r in rooms if r[0].role == "hall"]
         others = [r for r in rooms if r[0].role != "hall"]
-        outcomes = [
-            outcome
+        failures = [
+            failure
             for each in (hall, others)
-            for outcome in await asyncio.gather(*(self._try_to_remove(room, user_id) for room in each))
+            for failure in await asyncio.gather(*(self._try_to_remove(room, user_id) for room in each))
+            if failure is not None
         ]
-        failures = [outcome for outcome in outcomes if isinstance(outcome, CityHallError)]
         if failures:
             # One broken room never keeps somebody in the others; now say so, and try again if that may help.
             raise worst(failures)
-        # Out of how many rooms is not said: after a restart nobody knows how many it was in all.
-        if "join" in outcomes:
-            return say("{user} was taken out of every room of the members and is in none any more.", user=user_id)
-        if "invite" in outcomes:
-            return say("The invitation of {user} was withdrawn. They are in no room of the members.", user=user_id)
+        # Where they were until now is not said: after a crash nobody knows what the run before it had ended.
         return say("{user} is in no room of the members.", user=user_id)
 
-    async def _try_to_remove(self, made: Made, user_id: UserId) -> CityHallError | str | None:
+    async def _try_to_remove(self, made: Made, user_id: UserId) -> CityHallError | None:
         try:
-            return await self._remove_from(made, user_id)
+            await self._remove_from(made, user_id)
         except CityHallError as error:
             return error
+        return None
 
-    async def _remove_from(self, made: Made, user_id: UserId) -> str | None:
-        """Take somebody out; return what membership that ended."""
+    async def _remove_from(self, made: Made, user_id: UserId) -> None:
         room, room_id = made
         # Whoever knocks at the hall may wait there.
-        if room.role == "hall" and await self._membership(room_id, user_id) == "knock":
-            return None
-        ended = await self._doors.kick(room_id, user_id, OUTSIDE)
-        self._measures.took_out(ended)
-        return ended
+        if room.role != "hall" or await self._membership(room_id, user_id) != "knock":
+            self._measures.took_out(await self._doors.kick(room_id, user_id, OUTSIDE))
 
     async def _membership(self, room_id: RoomId, user_id: UserId) -> str | None:
         content: Content | None = await self._doors.state_content(room_id, "m.room.member", user_id)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from oshiyakusho_matrix.commands.interface import Command
-from oshiyakusho_matrix.commands.reading.arguments import Parameter, parameters_of
+from oshiyakusho_matrix.commands.reading.arguments import YES, Parameter, Place, parameters_of
 from oshiyakusho_matrix.commands.reading.parsing import Parsed, parse
-from oshiyakusho_matrix.commands.reading.usage import PREFIX, example, usage, written
+from oshiyakusho_matrix.commands.reading.usage import PREFIX, example, name_of, plain, quoted, usage
 from oshiyakusho_matrix.commands.reading.words import split
 from oshiyakusho_matrix.commands.registry import Found, Registry
 from oshiyakusho_matrix.core.errors import Refused
@@ -88,6 +88,40 @@ def _assert_reads_back(registry: Registry, command: Command[Any]) -> None:
         assert command.arguments.model_validate(stored) == arguments
 
     reads_back()
+
+
+def written(command: Command[Any], arguments: BaseModel, language: str, *, yes: bool = False) -> str:
+    """Return the invocation that gives just these arguments: what ``parse`` must read back."""
+    pieces = [PREFIX + name_of(command, language)]
+    if yes:
+        pieces.append(f"--{YES.label(language)}")
+    parameters = parameters_of(command.arguments)
+    for p in parameters:
+        if p.place in (Place.OPTION, Place.FLAG):
+            pieces += _option(p, getattr(arguments, p.field), language)
+    places = [p for p in parameters if p.place in (Place.POSITIONAL, Place.REST)]
+    while places and not places[-1].required and getattr(arguments, places[-1].field) == places[-1].default:
+        places.pop()
+    for p in places:
+        value = getattr(arguments, p.field)
+        texts = [plain(each) for each in (value if p.many else (value,))]
+        pieces += [_rest(text) if p.place is Place.REST else quoted(text) for text in texts]
+    return " ".join(pieces)
+
+
+def _option(p: Parameter, value: Any, language: str) -> list[str]:
+    lead = f"--{p.label(language)}"
+    if p.place is Place.FLAG:
+        return [lead] if value else []
+    if value is None or (not p.required and value == p.default):
+        return []
+    return [piece for each in (value if p.many else (value,)) for piece in (lead, quoted(plain(each)))]
+
+
+def _rest(text: str) -> str:
+    words = split(text)
+    harmless = bool(words) and text == text.strip() and all(w.option is None and not w.quoted for w in words)
+    return text if harmless else quoted(text)
 
 
 @st.composite

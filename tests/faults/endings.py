@@ -63,15 +63,8 @@ async def look(site: Site, database_url: str) -> list[str]:
     return sorted(_plain(line, names | texts, site) for line in lines if _WAITING not in line)
 
 
-_TAKEN_OUT = ("を会員の部屋すべてから外しました。会員の部屋にはもういません。", "は会員の部屋には入っていません。")
-
-
 def differences(expected: list[str], found: list[str]) -> list[str]:
-    """Return what is missing (-) and what is too much (+).
-
-    Whoever begins anew after a crash finds out that somebody is in no room, not who took them out: it says no more.
-    """
-    expected, found = ([line.replace(*_TAKEN_OUT) for line in lines] for lines in (expected, found))
+    """Return what is missing (-) and what is too much (+)."""
     return [
         line for line in unified_diff(expected, found, n=0, lineterm="") if not line.startswith(("---", "+++", "@@"))
     ]

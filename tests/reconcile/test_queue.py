@@ -239,6 +239,25 @@ async def test_what_is_given_up_is_gone_and_the_rest_stays(store: Store, queue: 
         assert [(p.key, p.reference) for p in await parked_keys(tx.connection)] == [(SOMU, f"REF-{SOMU.name}")]
 
 
+async def test_what_is_asked_for_again_meanwhile_is_not_given_up(store: Store, queue: WorkQueue) -> None:
+    with following("GIVENUP1"):
+        await ask(store, queue, ZAISEI)
+    (lease,) = await claim(queue)
+    await park(store, queue, lease, "forbidden")
+
+    async def give_up() -> int:
+        async with store.transaction() as tx:
+            return await drop_parked(tx, "GIVENUP1")
+
+    async with store.transaction() as tx:
+        await queue.ask(tx, ZAISEI)
+        waiting = asyncio.create_task(give_up())
+        # It cannot be done before the other one is: with the key taken away, who asked would never be answered.
+        await asyncio.wait({waiting}, timeout=0.5)
+    assert await waiting == 0
+    assert await queue.counts() == Counts(due=1)
+
+
 async def test_a_key_keeps_the_reference_of_whoever_asked_last_until_it_has_settled(
     store: Store, queue: WorkQueue, clock: Clock
 ) -> None:

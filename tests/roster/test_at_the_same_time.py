@@ -10,6 +10,10 @@ from sqlalchemy import update
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.divisions.catalogue import load_declaration, shipped_directory
+from oshiyakusho_matrix.divisions.heads import Heads
+from oshiyakusho_matrix.divisions.service import CityHall
+from oshiyakusho_matrix.divisions.tables import mandates
 from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
 from oshiyakusho_matrix.reconcile.follow_ups import DatabaseFollowUps
@@ -77,3 +81,23 @@ async def test_the_last_two_of_the_secretariat_cannot_remove_each_other(store: S
         )
     async with store.reading() as connection:
         assert [m.user_id for m in await members(connection, secretariat=True)] == [TARO]
+
+
+async def test_who_is_removed_while_they_are_made_head_is_head_of_nothing(store: Store) -> None:
+    queue = WorkQueue(store, clock=now)
+    heads = Heads(work=queue)
+    hall = CityHall(work=queue, heads=heads, server_name="example.jp", bot=BOT)
+    follow_ups = DatabaseFollowUps(queue, DatabaseOutbox(Renderer()))
+    roster = Roster(work=queue, follow_ups=follow_ups, announcer=Announcer([hall.on_roster]), bot=BOT)
+    async with store.transaction() as tx:
+        await hall.apply(tx, load_declaration(shipped_directory()), by=BOT)
+        await roster.admit(tx, HANAKO, by=BOT)
+
+    async def appoint(tx: Transaction) -> None:
+        picture = await hall.picture_to_change(tx)
+        await heads.appoint(tx, picture, "zaisei", HANAKO, by=TARO, until=None)
+
+    await both(store, appoint, lambda tx: roster.remove(tx, HANAKO, by=TARO))
+    async with store.reading() as connection:
+        # Nobody sees the mandates of who is no member; but they must not be there when somebody is admitted again.
+        assert await mandates(connection, now(), user_id=HANAKO) == []

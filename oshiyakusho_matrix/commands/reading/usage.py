@@ -1,14 +1,9 @@
-"""Writes commands out as people would type them: the usage line, an example, and an invocation with its arguments.
-
-The opposite of ``parsing``: what ``written`` writes, ``parse`` reads back to the same arguments.
-"""
+"""Writes commands out as people would type them: the usage line, and an example. The opposite of ``parsing``."""
 
 import re
 from datetime import date
 from enum import Enum
 from typing import Any
-
-from pydantic import BaseModel
 
 from oshiyakusho_matrix.commands.interface import Command
 from oshiyakusho_matrix.commands.reading.arguments import YES, Parameter, Place, parameters_of
@@ -43,34 +38,6 @@ def example(command: Command[Any], language: str) -> str:
     return " ".join(pieces)
 
 
-def written(command: Command[Any], arguments: BaseModel, language: str, *, yes: bool = False) -> str:
-    """Return the invocation that gives just these arguments."""
-    pieces = [PREFIX + name_of(command, language)]
-    if yes:
-        pieces.append(f"--{YES.label(language)}")
-    parameters = parameters_of(command.arguments)
-    for p in parameters:
-        if p.place in (Place.OPTION, Place.FLAG):
-            pieces += _option(p, getattr(arguments, p.field), language)
-    places = [p for p in parameters if p.place in (Place.POSITIONAL, Place.REST)]
-    while places and not places[-1].required and getattr(arguments, places[-1].field) == places[-1].default:
-        places.pop()
-    for p in places:
-        value = getattr(arguments, p.field)
-        texts = [plain(each) for each in (value if p.many else (value,))]
-        pieces += [_rest(text) if p.place is Place.REST else quoted(text) for text in texts]
-    return " ".join(pieces)
-
-
-def _option(p: Parameter, value: Any, language: str) -> list[str]:
-    lead = f"--{p.label(language)}"
-    if p.place is Place.FLAG:
-        return [lead] if value else []
-    if value is None or (not p.required and value == p.default):
-        return []
-    return [piece for each in (value if p.many else (value,)) for piece in (lead, quoted(plain(each)))]
-
-
 def plain(value: Any) -> str:
     """Return a value as the characters that are read back to it."""
     if isinstance(value, Enum):
@@ -89,12 +56,6 @@ def quoted(text: str) -> str:
             return f"{opening}{text}{closing}"
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _rest(text: str) -> str:
-    words = split(text)
-    harmless = bool(words) and text == text.strip() and all(w.option is None and not w.quoted for w in words)
-    return text if harmless else quoted(text)
 
 
 def _ordered(command: Command[Any]) -> tuple[Parameter, ...]:
