@@ -147,7 +147,7 @@ async def test_whoever_is_removed_is_out_of_every_room_and_returns_only_by_readm
 
     command = f"!member remove {member.user_id} --yes"
     said = await ask(city.clerk, office, command, f"{member.user_id} is no member any more.")
-    assert "is in none any more" in body(said)
+    assert f"{member.user_id} is in no room of the members." in body(said)
     for localpart, room_id in (await city.gated_rooms()).items():
         assert await city.membership(room_id, member.user_id) in (None, "leave"), localpart
 

@@ -103,7 +103,7 @@ async def test_the_audit_is_not_read_out_where_others_read_along(city: FakeCity)
     await city.hs.join_as(SECRETARY, alias("ka-zaisei-danwa"))
     await city.settle()
     answer = await city.ask("!audit", room=alias("ka-zaisei-danwa"))
-    assert "事務局室か、私との個別チャットで" in answer
+    assert "事務局室か、ほかにだれもいない私との個別チャットで" in answer
     assert "最近の記録" in await city.ask("!audit")
 
 
