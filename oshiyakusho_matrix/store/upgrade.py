@@ -152,9 +152,10 @@ async def _hold_foreign_keys(connection: AsyncConnection, stack: AsyncExitStack)
     """On SQLite a table is altered by copying and dropping it; dropping it would delete the rows that refer to it.
 
     https://sqlite.org/lang_altertable.html#otheralter. The switch does nothing within a transaction, hence beforehand.
+    The connection serves nobody after that, so it need not be switched back, which a cancelled one could not be.
     """
     if connection.dialect.name != "sqlite":
         return
     driver: Any = (await connection.get_raw_connection()).driver_connection
     await driver.execute("PRAGMA foreign_keys = OFF")
-    stack.push_async_callback(driver.execute, "PRAGMA foreign_keys = ON")
+    stack.push_async_callback(connection.invalidate)

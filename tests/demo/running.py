@@ -92,7 +92,8 @@ class Demo:
     def end(self, process: "subprocess.Popen[str]", how: signal.Signals) -> int:
         """Send a signal, and return the exit code."""
         process.send_signal(how)
-        process.communicate(timeout=PATIENCE)
+        output, errors = process.communicate(timeout=PATIENCE)
+        print(output, errors)  # shown if the test fails
         return process.returncode
 
     def rooms(self) -> tuple[int, int]:

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import random
 import stat
+import time
 import traceback
 from pathlib import Path
 
@@ -96,6 +98,34 @@ async def test_a_writer_cancelled_at_any_moment_leaves_the_way_free(counting: St
     async with asyncio.timeout(10):
         await write()
     assert await value_of(counting) == before + 1
+
+
+async def test_a_writer_cancelled_within_a_statement_keeps_no_lock(counting: Store, engine: AsyncEngine) -> None:
+    async def write() -> None:
+        async with counting.transaction() as tx:
+            await tx.connection.execute(insert(note).values([{"words": str(number)} for number in range(500)]))
+            assert len((await tx.connection.execute(select(note))).all()) == 500
+            await read_then_write(tx)
+            raise LookupError  # so that it can be done again
+
+    for _ in range(2):  # the first one connects as well
+        began = time.monotonic()
+        with pytest.raises(LookupError):
+            await write()
+    undisturbed = time.monotonic() - began
+    other_process, seeded = Store(engine), random.Random(1)  # noqa: S311 - a test that is the same each time
+    kept: list[BaseException | None] = []
+    for _ in range(60):
+        task = asyncio.create_task(write())
+        await asyncio.wait({task}, timeout=seeded.uniform(0, undisturbed))
+        task.cancel()
+        # An exception that is kept keeps what its frames hold, as one that is being logged or handled does.
+        kept += await asyncio.gather(task, return_exceptions=True)
+        async with asyncio.timeout(5), other_process.transaction() as tx:
+            await read_then_write(tx)
+    assert {type(how) for how in kept} <= {asyncio.CancelledError, LookupError}
+    assert sum(isinstance(how, asyncio.CancelledError) for how in kept) > 10
+    assert await value_of(counting) == 60
 
 
 async def test_a_reader_keeps_one_picture_while_others_write(counting: Store) -> None:

@@ -1,6 +1,7 @@
 """The history of the tables leads to exactly what the code declares, from nothing and from each earlier version."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +20,7 @@ from oshiyakusho_matrix.store.errors import StatementRefused
 from oshiyakusho_matrix.store.metadata import metadata
 from oshiyakusho_matrix.store.schema import create_all
 from oshiyakusho_matrix.store.unit_of_work import Store
-from oshiyakusho_matrix.store.upgrade import check_revision, current_revision, head_revision, prepare, upgrade
+from oshiyakusho_matrix.store.upgrade import check_revision, current_revision, head_revision, is_empty, prepare, upgrade
 from tests.conftest import import_all_tables
 
 
@@ -192,6 +193,21 @@ async def test_an_upgrade_that_fails_half_way_leaves_everything_as_it_was(
     async with empty.connect() as connection:
         tables = await connection.run_sync(lambda c: empty.dialect.get_table_names(c))
     assert tables == []
+    await prepare(empty)
+    assert await differences(empty) == []
+
+
+async def test_an_upgrade_that_is_interrupted_ends_in_peace_and_leaves_everything_as_it_was(empty: AsyncEngine) -> None:
+    seeded = random.Random(1)  # noqa: S311 - a test that is the same each time
+    for _ in range(20):
+        task = asyncio.create_task(upgrade(empty))
+        await asyncio.wait({task}, timeout=seeded.uniform(0, 0.2))
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            await task
+            break
+        assert await is_empty(empty)
     await prepare(empty)
     assert await differences(empty) == []
 
