@@ -25,6 +25,7 @@ from oshiyakusho_matrix.appservice.relations import (
     as_it_is_now,
     changes_to,
     finish,
+    first_held,
     hold,
     release,
     take_up,
@@ -136,8 +137,11 @@ class Inbox:
         """Find letters to sort, and rooms with something to handle. For the worker."""
         await self._precedence.give_way()
         present = self._now()
-        held_until = await take_up(self._store, present)
-        sorting = [Job(_SORTING, self._sort)] if _SORTING not in busy and await self._letters.any() else []
+        async with self._store.reading() as connection:
+            held_until, unsorted = await first_held(connection), await self._letters.any(connection)
+        if held_until is not None and held_until <= present:
+            held_until = await take_up(self._store, present)
+        sorting = [Job(_SORTING, self._sort)] if unsorted and _SORTING not in busy else []
         if len(sorting) == limit:
             return Batch(sorting)
         limit -= len(sorting)

@@ -38,6 +38,7 @@ class Sieve(Protocol):
 
 #: A letter that is to be sorted.
 _WAITS: Final = inbox_letter.c.parked_at.is_(None)
+_FIRST: Final = select(inbox_letter.c.seq).where(_WAITS).limit(1)
 
 
 class Letters:
@@ -65,16 +66,17 @@ class Letters:
         await self._store.write_one(insert(inbox_letter), values)
         return True
 
-    async def any(self) -> bool:
+    async def any(self, connection: AsyncConnection) -> bool:
         """Tell whether there is a letter to sort."""
-        async with self._store.reading() as connection:
-            return await connection.scalar(select(inbox_letter.c.seq).where(_WAITS).limit(1)) is not None
+        return await connection.scalar(_FIRST) is not None
 
     async def sort(self) -> bool:
         """Make events of the letters that came first; False if there are none."""
         async with self._store.reading() as connection:
             sizes = select(inbox_letter.c.seq, inbox_letter.c.events).where(_WAITS)
             few = _few((await connection.execute(sizes.order_by(inbox_letter.c.seq).limit(_LETTERS))).all())
+            if not few:
+                return False
             # Their bodies only now: a hundred of the largest would not fit into memory.
             bodies = select(inbox_letter).where(_WAITS, inbox_letter.c.seq.in_(few)).order_by(inbox_letter.c.seq)
             letters = (await connection.execute(bodies)).all()
@@ -87,7 +89,7 @@ class Letters:
             await self._file_all(opened, idle)
         except _Overtaken:
             logger.info("another process sorted the same transactions")
-        return bool(letters)
+        return True
 
     async def count(self, connection: AsyncConnection) -> int:
         """Return how many events wait to be sorted, at most."""
@@ -144,7 +146,8 @@ class Letters:
             for each in opened:
                 events = [(event, target_of(event)) for event in each.news]
                 await keep_events(tx.connection, each.letter.txn_id, events, each.at, idle=idle)
-            await release(tx.connection, about=sorted(idle))
+            if idle:
+                await release(tx.connection, about=sorted(idle))
         for each in opened:
             if each.misfits:
                 self.misfits += len(each.misfits)

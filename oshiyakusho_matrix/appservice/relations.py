@@ -29,6 +29,9 @@ PATIENCE: Final = timedelta(minutes=10)
 REDACTION: Final = "m.room.redaction"
 #: What has come that edits or redacts an event, by the id of that one, in order.
 Changes = Mapping[str, Sequence[Row[Any]]]
+_FIRST_HELD: Final = select(func.min(inbox_event.c.due_at, type_=inbox_event.c.due_at.type)).where(
+    inbox_event.c.state == RowState.HELD
+)
 _ABOUT_ANOTHER: Final = ("m.replace", "m.annotation")
 
 
@@ -166,17 +169,12 @@ async def release(connection: AsyncConnection, *, about: Sequence[str] = (), due
 
 async def first_held(connection: AsyncConnection) -> datetime | None:
     """Return until when the first of those that wait does so."""
-    query = select(func.min(inbox_event.c.due_at, type_=inbox_event.c.due_at.type))
-    until: datetime | None = await connection.scalar(query.where(inbox_event.c.state == RowState.HELD))
+    until: datetime | None = await connection.scalar(_FIRST_HELD)
     return until
 
 
 async def take_up(store: Store, present: datetime) -> datetime | None:
     """Take up again what has waited long enough for its target; return when there is more of that."""
-    async with store.reading() as connection:
-        until = await first_held(connection)
-    if until is None or until > present:
-        return until
     async with store.transaction() as tx:
         await release(tx.connection, due=present)
         return await first_held(tx.connection)

@@ -7,7 +7,6 @@ half-way is refused with SQLITE_BUSY however long it would wait (https://sqlite.
 
 import json
 import os
-import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from oshiyakusho_matrix.core.errors import Misconfigured
+from oshiyakusho_matrix.store.sqlite import connect
 
 #: Execution option of connections whose transactions write.
 WRITING: Final = "oshiyakusho_writing"
@@ -47,19 +47,6 @@ _PRAGMAS: Final = (
 )
 
 
-class _RollingBack(sqlite3.Connection):
-    """A connection that gives its locks back when it is closed.
-
-    When a task is cancelled in the middle of a statement, SQLAlchemy closes the connection, but the statement's cursor
-    is still held by the exception, and SQLite keeps a connection with such a statement alive, with its transaction and
-    its locks (https://sqlite.org/c3ref/close.html): nobody could write any more until the process ended.
-    """
-
-    def close(self) -> None:
-        self.rollback()
-        super().close()
-
-
 def create_engine(url: str) -> AsyncEngine:
     """Return an engine for ``url``; nothing is connected yet, but the file of a SQLite database is made (mode 0600).
 
@@ -71,7 +58,7 @@ def create_engine(url: str) -> AsyncEngine:
     common["json_deserializer"] = _read_json
     if parsed.get_backend_name() == "sqlite":
         _make_private(parsed)
-        engine = create_async_engine(parsed, connect_args={"factory": _RollingBack}, **common)
+        engine = create_async_engine(parsed, connect_args={"async_creator_fn": connect}, **common)
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine

@@ -13,21 +13,26 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
     CTE,
+    BindParameter,
     Column,
     ColumnElement,
     PrimaryKeyConstraint,
     Row,
+    Select,
     String,
     Table,
     and_,
+    bindparam,
     delete,
     func,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -201,36 +206,61 @@ class Lanes:
     async def _look(
         self, connection: AsyncConnection, holder: str, busy: frozenset[Hashable], limit: int, present: datetime
     ) -> Taken:
-        heads = self._heads(holder, busy, present)
-        due = select(
+        newest = limit // 2 if limit > 1 else secrets.randbelow(2)
+        share = {"oldest": limit - newest, "newest": newest}
+        values = {"holder": holder, "busy": sorted(map(str, busy)), "present": present} | share
+        rows = (await connection.execute(_to_take(self), values)).all()
+        return Taken([row.lane for row in rows if row.lane is not None], rows[0].next_due)
+
+
+@cache
+def _to_take(lanes: Lanes) -> Select[Any]:
+    """Return the query for lanes to take, beside each of them (or alone) when the head of another one falls due.
+
+    Built once: it is asked whenever anything happens, and building it takes longer than asking.
+    """
+    time = lanes.table.c.due_at.type
+    present: BindParameter[Any] = bindparam("present", type_=time)
+    heads = _heads(lanes, present)
+    ranked = (
+        select(
             heads.c.lane,
             func.row_number().over(order_by=[heads.c.due_at, heads.c.first]).label("oldest"),
             func.row_number().over(order_by=[heads.c.due_at.desc(), heads.c.first.desc()]).label("newest"),
-        ).where(heads.c.due_at <= present)
-        ranked = due.subquery()
-        newest = limit // 2 if limit > 1 else secrets.randbelow(2)
-        query = select(ranked.c.lane).where(or_(ranked.c.oldest <= limit - newest, ranked.c.newest <= newest))
-        lanes = list(await connection.scalars(query.order_by(ranked.c.oldest)))
-        later = select(func.min(heads.c.due_at, type_=self.table.c.due_at.type)).where(heads.c.due_at > present)
-        return Taken(lanes, await connection.scalar(later))
+        )
+        .where(heads.c.due_at <= present)
+        .subquery()
+    )
+    chosen = (
+        select(ranked.c.lane, ranked.c.oldest)
+        .where(or_(ranked.c.oldest <= bindparam("oldest"), ranked.c.newest <= bindparam("newest")))
+        .subquery()
+    )
+    later = select(func.min(heads.c.due_at, type_=time).label("next_due")).where(heads.c.due_at > present).subquery()
+    return (
+        select(chosen.c.lane, later.c.next_due).select_from(later.outerjoin(chosen, true())).order_by(chosen.c.oldest)
+    )
 
-    def _heads(self, holder: str, busy: frozenset[Hashable], present: datetime) -> CTE:
-        """The head of each lane that is free."""
-        held = select(lane_lease.c.lane).where(
-            lane_lease.c.queue == self.queue, lane_lease.c.leased_until > present, lane_lease.c.holder != holder
+
+def _heads(lanes: Lanes, present: BindParameter[Any]) -> CTE:
+    """The head of each lane that is free."""
+    held = select(lane_lease.c.lane).where(
+        lane_lease.c.queue == lanes.queue,
+        lane_lease.c.leased_until > present,
+        lane_lease.c.holder != bindparam("holder"),
+    )
+    first = (
+        select(func.min(lanes.order).label("first"))
+        .where(
+            lanes.table.c.state == RowState.PENDING,
+            lanes.lane.not_in(bindparam("busy", expanding=True)),
+            lanes.lane.not_in(held),
         )
-        first = (
-            select(func.min(self.order).label("first"))
-            .where(
-                self.table.c.state == RowState.PENDING,
-                self.lane.not_in(sorted(map(str, busy))),
-                self.lane.not_in(held),
-            )
-            .group_by(self.lane)
-            .subquery()
-        )
-        return (
-            select(self.lane.label("lane"), self.table.c.due_at, first.c.first)
-            .join(first, first.c.first == self.order)
-            .cte("heads")
-        )
+        .group_by(lanes.lane)
+        .subquery()
+    )
+    return (
+        select(lanes.lane.label("lane"), lanes.table.c.due_at, first.c.first)
+        .join(first, first.c.first == lanes.order)
+        .cte("heads")
+    )

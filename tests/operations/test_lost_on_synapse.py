@@ -129,9 +129,10 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
     made = Town(directory, synapse, listen, {})
     try:
         secretary = await made.person("kanri")
+        # Served first: what happens while Synapse takes up delivery after an outage, it may hold back for good.
+        await made.serve()
         applied = await made.run("rooms", "apply")
         assert applied.returncode == 0, applied.stderr
-        await made.serve()
         for localpart in ("cityhall", "cityhall-jimukyoku"):
             room_id = await made.room(localpart)
             await secretary.invited_to(room_id)
