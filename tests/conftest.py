@@ -40,6 +40,11 @@ class ClientOf(Protocol):
     ) -> Awaitable[MatrixUser]: ...
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests, so that no worker ends minutes after the others."""
+    items.sort(key=lambda item: "faults" not in item.path.parts)
+
+
 # --- homeservers
 
 

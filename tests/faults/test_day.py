@@ -1,8 +1,8 @@
 """A day of the city hall under seeded plans: whatever goes wrong, it ends as an undisturbed day does.
 
-``make test``: two undisturbed days. ``make soak``: the 60 seeds that have every kind of fault among them, and 1,000
-others (or as many as ``DAY_SEEDS`` says, from ``DAY_FIRST_SEED`` on).
-``DAY_SEED=17 make soak ARGS="tests/faults/test_day.py -k disturbed_day_ends"`` lives through one of them again.
+``make test``: two undisturbed days, and 60 seeds that have every kind of fault among them. ``make soak``: 1,000 others
+(or as many as ``DAY_SEEDS`` says, from ``DAY_FIRST_SEED`` on).
+``DAY_SEED=17 make test ARGS="tests/faults/test_day.py -k disturbed_day_ends"`` lives through one of them again.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ SEEDS = 60
 REPLAY, COUNT, FIRST = "DAY_SEED", "DAY_SEEDS", "DAY_FIRST_SEED"
 _CHOSEN = [int(os.environ[REPLAY])] if REPLAY in os.environ else range(SEEDS)
 UNDISTURBED = Plan(-1)
-_AGAIN = f'to see it again: {REPLAY}={{}} make soak ARGS="tests/faults/test_day.py -k disturbed_day_ends"'
+_AGAIN = f'to see it again: {REPLAY}={{}} make test ARGS="tests/faults/test_day.py -k disturbed_day_ends"'
 #: How an undisturbed day ends; lived through once a test process.
 _ENDED: list[Day] = []
 
@@ -123,7 +123,6 @@ async def test_an_undisturbed_day_ends_as_any_other(calendar: Calendar) -> None:
     assert all(len(command.said) == 1 and not command.failed for command in again.commands)
 
 
-@pytest.mark.soak
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seeds", _batches(_CHOSEN), ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")
 async def test_a_disturbed_day_ends_as_any_other(calendar: Calendar, seeds: Sequence[int]) -> None:
