@@ -349,7 +349,7 @@ async def test_broken_files_are_answered_in_words_and_change_nothing(city: FakeC
     for command in ("!rooms plan", "!rooms apply", "!rooms apply --yes"):
         assert "juumin.yaml" in await city.ask(command)
     assert await city.parked() == []
-    assert (await city.app.status.figures()).inbox_parked == 0
+    assert (await city.app.status.figures()).inbox.parked == 0
 
 
 async def test_rooms_plan_and_apply_by_command(city: FakeCity) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, delete, update
+from sqlalchemy import Row, delete
 
 from oshiyakusho_matrix.appservice import parked
 from oshiyakusho_matrix.appservice.border import Arrived
@@ -37,13 +37,11 @@ from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.trail import following
 from oshiyakusho_matrix.core.worker import Batch, Job, Worker, backoff, frames
 from oshiyakusho_matrix.outbox.interface import Outbox
-from oshiyakusho_matrix.store.lanes import LOOK_EVERY, TURN_ENDS, Backlog, RowState
+from oshiyakusho_matrix.store.lanes import LOOK_EVERY, MOST_FAILURES, TURN_ENDS, Backlog, RowState
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 logger = structlog.get_logger(__name__)
 
-#: An event that fails this often for no passing reason is parked.
-MOST_FAILURES = 5
 #: The key of the job that sorts letters; no room is called so.
 _SORTING = "letters"
 #: A room with much to say gives way to others after this many events.
@@ -103,11 +101,6 @@ class Inbox:
     async def idle(self) -> None:
         """Wait until every event that is due has been handled."""
         await self._worker.idle()
-
-    async def counts(self) -> dict[str, int]:
-        """Return how many events are pending and parked."""
-        found = await self.backlog()
-        return {"pending": found.pending, "parked": found.parked}
 
     async def backlog(self) -> Backlog:
         """Return what is not done, and since when."""
@@ -230,15 +223,19 @@ class Inbox:
     ) -> None:
         due_at = self._now() + backoff(row.attempts + 1, retry_after)
         async with self._store.transaction() as tx:
-            await tx.connection.execute(
-                update(inbox_event)
-                .where(inbox_event.c.seq == row.seq, inbox_event.c.state == RowState.PENDING)
-                .values(attempts=row.attempts + 1, failures=failures, due_at=due_at, last_error=reason)
-            )
+            again = {"attempts": row.attempts + 1, "failures": failures, "due_at": due_at, "last_error": reason}
+            await lanes.change(tx.connection, row, **again)
         logger.info("an event waits", reference=row.reference, type=row.type, reason=reason, until=due_at.isoformat())
 
     async def _park(self, row: Row[Any], reason: str) -> None:
         async with self._store.transaction() as tx:
-            if await parked.park(tx, row, reason, failures=MOST_FAILURES):
+            if await lanes.change(
+                tx.connection,
+                row,
+                state=RowState.PARKED,
+                attempts=row.attempts + 1,
+                failures=MOST_FAILURES,
+                last_error=reason,
+            ):
                 with tx.caused_by("parked event", row.event_id, str(row.attempts)):
                     await parked.tell(tx, self._outbox, row, reason)

@@ -22,16 +22,6 @@ from oshiyakusho_matrix.store.unit_of_work import Transaction
 MESSAGE: Final = "m.room.message"
 
 
-async def park(tx: Transaction, row: Row[Any], reason: str, *, failures: int) -> bool:
-    """Put an event aside; False if another worker was faster."""
-    parked = await tx.connection.execute(
-        update(inbox_event)
-        .where(inbox_event.c.seq == row.seq, inbox_event.c.state == RowState.PENDING)
-        .values(state=RowState.PARKED, failures=failures, attempts=row.attempts + 1, last_error=reason)
-    )
-    return bool(parked.rowcount)
-
-
 async def tell(tx: Transaction, outbox: Outbox, row: Row[Any], reason: str) -> None:
     """Say that an event was put aside: to 事務局室, and to whoever wrote it.
 

@@ -61,4 +61,4 @@ async def apply_and_wait(settings: Settings, *, timeout: int, progress: Callable
         async with app.store.transaction() as tx:
             parked = [each for each in await parked_keys(tx.connection) if each.key.kind == "room"]
             failed = tuple([say("{what}: {why}", what=await app.describe(tx, p.key), why=p.why) for p in parked])
-        return Outcome(figures.rooms_made, counts.busy, failed)
+        return Outcome(figures.roster.rooms_made, counts.busy, failed)

@@ -23,13 +23,11 @@ from oshiyakusho_matrix.core.worker import Batch, Job, Worker, backoff, frames
 from oshiyakusho_matrix.homeserver.interface import Forbidden, Messenger, Unreachable
 from oshiyakusho_matrix.outbox.tables import SECRETARIAT, lanes, outbox_message
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
-from oshiyakusho_matrix.store.lanes import LOOK_EVERY, TURN_ENDS, Backlog, RowState
+from oshiyakusho_matrix.store.lanes import LOOK_EVERY, MOST_FAILURES, TURN_ENDS, Backlog, RowState
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 logger = structlog.get_logger(__name__)
 
-#: A message that fails this often for no passing reason is parked.
-MOST_FAILURES = 5
 #: How long a repeat is safe. Synapse forgets transaction ids after 24 hours at the earliest.
 REMEMBERED = timedelta(hours=20)
 #: How often to look whether a missing room is there, if nobody wakes us.
@@ -76,11 +74,6 @@ class OutboxSender:
     async def idle(self) -> None:
         """Wait until everything that can be sent now has been sent."""
         await self._worker.idle()
-
-    async def counts(self) -> dict[str, int]:
-        """Return how many messages are pending and parked."""
-        async with self._store.reading() as connection:
-            return await lanes.counts(connection)
 
     async def backlog(self) -> Backlog:
         """Return what is not sent, and since when."""
@@ -200,11 +193,8 @@ class OutboxSender:
 
     async def _mark_sent(self, row: Row[Any], event_id: EventId) -> None:
         async with self._store.transaction() as tx:
-            await tx.connection.execute(
-                update(outbox_message)
-                .where(outbox_message.c.id == row.id, outbox_message.c.state == RowState.PENDING)
-                .values(state=RowState.SENT, event_id=event_id, sent_at=self._now(), last_error=None, content={})
-            )
+            sent = {"state": RowState.SENT, "event_id": event_id, "sent_at": self._now()}
+            await lanes.change(tx.connection, row, **sent, last_error=None, content={})
 
     async def _postpone(self, row: Row[Any], error: Temporary, *, failures: int, unsent: bool = False) -> None:
         values = {
@@ -217,20 +207,17 @@ class OutboxSender:
             # The day of the transaction id has not begun.
             values["first_attempt_at"] = row.first_attempt_at
         async with self._store.transaction() as tx:
-            await tx.connection.execute(update(outbox_message).where(outbox_message.c.id == row.id).values(values))
+            await lanes.change(tx.connection, row, **values)
         logger.info("a message waits", message=row.id, reason=error.reason, until=values["due_at"].isoformat())
 
     async def _park(self, row: Row[Any], reason: str) -> None:
         reference = row.reference or new_reference()
         logger.warning("a message is parked", message=row.id, reference=reference, reason=reason)
         async with self._store.transaction() as tx:
-            parked = await tx.connection.execute(
-                update(outbox_message)
-                .where(outbox_message.c.id == row.id, outbox_message.c.state == RowState.PENDING)
-                .values(state=RowState.PARKED, attempts=row.attempts + 1, last_error=reason, reference=reference)
-            )
+            end = {"state": RowState.PARKED, "attempts": row.attempts + 1, "last_error": reason, "reference": reference}
+            parked = await lanes.change(tx.connection, row, **end)
             # A message that 事務局室 refused is not answered with another one to 事務局室.
-            if parked.rowcount and row.address != SECRETARIAT:
+            if parked and row.address != SECRETARIAT:
                 text = say(
                     "I could not deliver a message to the room {room} and have put it aside: {reason} (reference "
                     "number: {reference})",

@@ -27,26 +27,6 @@ class Figures:
     misfits: int
 
     @property
-    def rooms_made(self) -> int:
-        """Return how many rooms exist."""
-        return self.roster.rooms_made
-
-    @property
-    def inbox_pending(self) -> int:
-        """Return how many events are still to be handled."""
-        return self.inbox.pending
-
-    @property
-    def inbox_parked(self) -> int:
-        """Return how many events were set aside."""
-        return self.inbox.parked
-
-    @property
-    def outbox_pending(self) -> int:
-        """Return how many messages are still to be sent."""
-        return self.outbox.pending
-
-    @property
     def parked(self) -> int:
         """Return how much waits for a person."""
         return self.inbox.parked + self.outbox.parked + self.work.parked

@@ -45,6 +45,8 @@ from oshiyakusho_matrix.store.unit_of_work import Store
 LEASE: Final = timedelta(seconds=10)
 #: After so long a lane is given back, although there may be more to do in it.
 TURN_ENDS: Final = timedelta(seconds=5)
+#: A row that fails this often for no passing reason is parked.
+MOST_FAILURES: Final = 5
 #: How often to look for rows that other processes wrote, or left behind.
 LOOK_EVERY: Final = timedelta(seconds=2)
 
@@ -154,19 +156,15 @@ class Lanes:
         )
         return (await connection.execute(query)).all()
 
+    async def change(self, connection: AsyncConnection, row: Row[Any], **values: Any) -> bool:
+        """Change a row that is pending; False (and nothing is changed) if another worker was faster and it is not."""
+        still = (self.order == row._mapping[self.order.name], self.table.c.state == RowState.PENDING)
+        return bool((await connection.execute(update(self.table).where(*still).values(values))).rowcount)
+
     async def hurry(self, connection: AsyncConnection, present: datetime) -> None:
         """Have what waits tried at once, as after a start: the clock by which it waits may have been wrong."""
         waiting = (self.table.c.state == RowState.PENDING, self.table.c.due_at > present)
         await connection.execute(update(self.table).where(*waiting).values(due_at=present))
-
-    async def counts(self, connection: AsyncConnection) -> dict[str, int]:
-        """Return how many rows wait and how many are parked, for health and metrics."""
-        waiting = (RowState.PENDING, RowState.PARKED)
-        query = (
-            select(self.table.c.state, func.count()).where(self.table.c.state.in_(waiting)).group_by(self.table.c.state)
-        )
-        found = {row[0]: row[1] for row in await connection.execute(query)}
-        return {state.value: found.get(state, 0) for state in waiting}
 
     async def backlog(self, connection: AsyncConnection, since: Column[Any]) -> Backlog:
         """Count what is not done; ``since`` is the column that says when a row came."""

@@ -37,7 +37,8 @@ async def main(directory: Path, limits: Limits) -> None:
     inbox = Inbox(Store(engine), book, RememberingOutbox(), bot=BOT)
 
     async def counts(_request: web.Request) -> web.Response:
-        return web.json_response({**await inbox.counts(), "misfits": inbox.misfits})
+        found = await inbox.backlog()
+        return web.json_response({"pending": found.pending, "parked": found.parked, "misfits": inbox.misfits})
 
     application = web.Application()
     application.add_routes(appservice_routes(inbox, TOKEN))

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Row, select, update
 
-from oshiyakusho_matrix.appservice.inbox import MOST_FAILURES, Inbox
+from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
 from oshiyakusho_matrix.appservice.tables import inbox_event
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
+from oshiyakusho_matrix.store.lanes import MOST_FAILURES, Backlog
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 from tests.appservice.fakes import BOT, Book, RememberingOutbox, deliver, handling, message
 
@@ -51,7 +52,7 @@ async def test_hands_on_what_was_delivered_in_the_order_of_the_room(store: Store
     assert seen[0].unsigned == {"age": 5}
     assert seen[0].state_key is None
     assert len(seen[0].reference) == 8
-    assert await inbox.counts() == {"pending": 0, "parked": 0}
+    assert await inbox.backlog() == Backlog()
 
 
 async def test_a_repeated_transaction_and_a_repeated_event_are_handled_once(store: Store) -> None:
@@ -221,7 +222,7 @@ async def test_what_keeps_failing_is_parked_with_its_reason_and_the_room_goes_on
     assert (row.state, row.last_error, row.failures) == ("parked", reason, MOST_FAILURES)
     assert [text.values["reference"] for text in outbox.told] == [row.reference]
     assert [(event, text.values["reference"]) for event, text in outbox.answered] == [("$bad", row.reference)]
-    assert await inbox.counts() == {"pending": 0, "parked": 1}
+    assert await inbox.backlog() == Backlog(parked=1)
 
     setattr(book, where, lambda _event: None)
     async with handling(inbox := inbox_of(store, book, clock=clock)):

@@ -22,6 +22,7 @@ from oshiyakusho_matrix.outbox.interface import ReplyTo
 from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.outbox.sender import OutboxSender
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
+from oshiyakusho_matrix.store.lanes import Backlog
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 from tests.conftest import ClientOf
 from tests.support.ports import ReservedPort
@@ -144,8 +145,8 @@ async def test_a_conversation_with_an_outage_in_the_middle(
             await asyncio.wait_for(back.sender.idle(), 10)
         assert [event.content["body"] for event in back.heard] == [f"while you were away {n}" for n in range(3)]
         # The echo of our own answers may still be on its way in.
-        assert (await back.inbox.counts())["parked"] == 0
-        assert await back.sender.counts() == {"pending": 0, "parked": 0}
+        assert (await back.inbox.backlog()).parked == 0
+        assert await back.sender.backlog() == Backlog()
     finally:
         await homeserver.close()
         listening.release()

@@ -49,7 +49,7 @@ def inbox_of(store: Store, book: Book) -> Inbox:
 
 async def handled(*inboxes: Inbox) -> None:
     async with asyncio.timeout(30):
-        while (await inboxes[0].counts())["pending"]:
+        while (await inboxes[0].backlog()).pending:
             await asyncio.gather(*(inbox.idle() for inbox in inboxes))
 
 

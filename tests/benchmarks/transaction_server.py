@@ -57,8 +57,8 @@ async def ours(port: int, directory: Path) -> AsyncIterator[dict[str, object]]:
     async with fake_city(database_url, write_hall(directory / "rooms", {})) as city:
 
         async def counts(_request: web.Request) -> web.Response:
-            waiting = await city.app.inbox.counts()
-            return web.json_response({**waiting, "mib": resident_mib()})
+            found = await city.app.inbox.backlog()
+            return web.json_response({"pending": found.pending, "parked": found.parked, "mib": resident_mib()})
 
         application = web.Application()
         application.add_routes(appservice_routes(city.app.inbox, TOKEN))

@@ -212,7 +212,7 @@ async def test_a_hostile_name_is_refused_or_shown_harmlessly_and_nothing_is_half
     assert answer
     stands = city.exists("ka-koen")
     assert stands == ("開設しました" in answer)
-    assert (await city.app.status.figures()).inbox_parked == 0
+    assert (await city.app.status.figures()).inbox.parked == 0
     assert await city.parked() == []
     if not stands:
         assert len(city.hs.world.rooms) == ROOMS

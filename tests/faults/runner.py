@@ -207,5 +207,5 @@ async def _quiet(app: CityHallApp) -> None:
         assert counts.busy == 0, f"after a minute there still is {counts}"
         await app.sender.idle()
         figures = await app.status.figures()
-        if not (figures.inbox_pending or figures.work.busy or figures.outbox_pending):
+        if not (figures.inbox.pending or figures.work.busy or figures.outbox.pending):
             return

@@ -8,6 +8,7 @@ import pytest
 
 from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
+from oshiyakusho_matrix.store.lanes import Backlog
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 from tests.appservice.fakes import BOT, RememberingOutbox, deliver, handling, message
 
@@ -53,7 +54,7 @@ async def work_off(store: Store, events: int, *, rooms: int) -> tuple[Reader, fl
         await asyncio.wait_for(reader.answered.wait(), 600)
         await inbox.idle()
         took = time.perf_counter() - began
-    assert await inbox.counts() == {"pending": 0, "parked": 0}
+    assert await inbox.backlog() == Backlog()
     return reader, events / took
 
 

@@ -76,7 +76,7 @@ async def test_what_was_waiting_when_the_backup_was_made_is_answered_once(
         assert "バックアップ" in notice[1]
         assert not await city.parked()
         figures = await city.app.status.figures()
-        assert (figures.inbox_pending, figures.outbox_pending) == (0, 0)
+        assert (figures.inbox.pending, figures.outbox.pending) == (0, 0)
 
 
 async def test_an_answer_that_was_owed_when_the_backup_was_made_is_given_once(

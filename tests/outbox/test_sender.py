@@ -16,10 +16,10 @@ from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.homeserver.interface import Content, Forbidden, Unreachable
 from oshiyakusho_matrix.outbox.interface import Outbox, ReplyTo
 from oshiyakusho_matrix.outbox.render import Renderer
-from oshiyakusho_matrix.outbox.sender import MOST_FAILURES, OutboxSender
+from oshiyakusho_matrix.outbox.sender import OutboxSender
 from oshiyakusho_matrix.outbox.tables import SECRETARIAT, outbox_message
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
-from oshiyakusho_matrix.store.lanes import LEASE
+from oshiyakusho_matrix.store.lanes import LEASE, MOST_FAILURES, Backlog
 from oshiyakusho_matrix.store.unit_of_work import Store
 
 RENDERER = Renderer({"ja": {"Done, {name}.": "{name}、完了しました。"}, "en": {}})
@@ -268,7 +268,7 @@ async def test_what_is_refused_is_parked_and_the_secretariat_hears_of_it(house: 
     (said,) = house.rooms.bodies(OFFICE)
     assert error.reason in said
     assert "!a" in said
-    assert await house.sender.counts() == {"pending": 0, "parked": 1}
+    assert await house.sender.backlog() == Backlog(parked=1)
 
 
 async def test_what_the_secretariats_room_refuses_is_not_told_to_it(house: House) -> None:

@@ -56,7 +56,7 @@ class FakeCity:
                 await self.app.loop.settle_all(timedelta(seconds=60))
                 await self.app.sender.idle()
                 figures = await self.app.status.figures()
-                if not (self.hs.world.outgoing or figures.inbox_pending or figures.work.busy or figures.outbox_pending):
+                if not (self.hs.world.outgoing or figures.inbox.pending or figures.work.busy or figures.outbox.pending):
                     return
 
     async def say(self, sender: UserId, body: str, *, room: str = OFFICE) -> EventId:
