@@ -69,7 +69,8 @@ class Answer:
         if self.status == 429 or self.status >= 500:
             raise Temporary(reason, self.retry_after)
         if self.errcode in _BAD_TOKEN:
-            raise Permanent(
+            # Nothing is wrong with what was asked: once the homeserver knows us again, all goes on by itself.
+            raise Temporary(
                 f"{reason}: it does not know the as_token of our registration; "
                 "compare registration.yaml with the copy that the homeserver has loaded, then restart both"
             )

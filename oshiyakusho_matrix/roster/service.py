@@ -156,7 +156,8 @@ class Roster:
     async def bootstrap(self, tx: Transaction, secretariat: Sequence[UserId]) -> None:
         """Admit those whom the settings name as secretariat, once: whoever was removed later stays removed.
 
-        Those who are still of it and have left its room are invited again: the way back when nobody is inside.
+        Those who are still of it and have left its room are invited again, and whose invitation was set aside is tried
+        once more: the way back when nobody is inside, and so nobody who could ask for it.
         """
         for user_id in secretariat:
             known = await find_member(tx.connection, user_id)
@@ -164,6 +165,8 @@ class Roster:
                 continue  # whether they were removed is not known
             if known is None or (known.secretariat and known.office is HallState.LEFT):
                 await self.admit(tx, user_id, by=self._bot, secretariat=True)
+            elif known.secretariat and known.office is HallState.PENDING:
+                await self._work.ask(tx, member_key(user_id), priority=Priority.GATE)
 
     async def room_was_made(self, tx: Transaction, role: str) -> None:
         """Have everybody's place looked at: the ``hall`` or the ``office`` is there, perhaps anew.

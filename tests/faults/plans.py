@@ -68,7 +68,7 @@ KINDS: Mapping[str, Where] = {
     "kill -9": Where.WITHIN,
 }
 #: What the service takes for an answer of the homeserver, as it must; people have to say ``!retry`` afterwards.
-REFUSALS = frozenset({"401", "403", "404 M_UNRECOGNIZED", "404 M_NOT_FOUND"})
+REFUSALS = frozenset({"403", "404 M_UNRECOGNIZED", "404 M_NOT_FOUND"})
 #: How many there are of each in an undisturbed day, about.
 _LENGTH = {Where.OUTWARD: 80, Where.INWARD: 75, Where.WITHIN: 720}
 #: These come in bursts, as they do when a homeserver is away.

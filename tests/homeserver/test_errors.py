@@ -179,9 +179,9 @@ async def test_only_the_homeservers_own_not_found_is_an_absence() -> None:
 
 
 @every_call
-async def test_an_unknown_token_is_permanent_and_says_what_to_compare(call: str) -> None:
+async def test_an_unknown_token_is_temporary_and_says_what_to_compare(call: str) -> None:
     error = await failure_of(call, answering(401, refusal("M_UNKNOWN_TOKEN", f"Bad token {TOKEN}")))
-    assert isinstance(error, Permanent)
+    assert isinstance(error, Temporary)
     assert "as_token" in error.reason
     assert "registration.yaml" in error.reason
 

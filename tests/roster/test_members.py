@@ -1,13 +1,17 @@
 """Who is admitted comes in, who is removed is out of everything: on record, on the homeserver, and in words."""
 
+from pathlib import Path
+
 import pytest
 
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.homeserver.interface import Forbidden
 from oshiyakusho_matrix.reconcile.interface import WorkKey
 from oshiyakusho_matrix.roster.tables import find_member
-from tests.support.fake_city import HALL, OFFICE, SECRETARY, FakeCity, alias, someone
+from tests.divisions.small_hall import write_hall
+from tests.support.fake_city import HALL, OFFICE, SECRETARY, SERVER, FakeCity, alias, fake_city, someone
 
 ROOMS = ("ka-zaisei-danwa", "ka-zaisei-oshirase", "ka-juumin-danwa", "ka-juumin", "cityhall-zei")
 
@@ -250,3 +254,21 @@ async def test_of_somebody_who_had_gone_already_a_removal_says_only_that_they_ar
     answer = await city.ask(f"!member remove {hanako} --yes")
     assert f"{hanako} さんは、会員の部屋のどこにも入っていません" in answer
     assert "外しました" not in answer
+
+
+async def test_the_first_secretary_whose_invitation_was_set_aside_is_invited_by_a_restart(
+    database_url: str, tmp_path: Path
+) -> None:
+    rooms, hs = write_hall(tmp_path / "rooms", {}), FakeHomeserver(UserId(f"@shiyakusho:{SERVER}"))
+
+    async def refuse(room_id: RoomId, user_id: UserId) -> None:
+        raise Permanent("the room is broken")
+
+    hs.invite = refuse  # type: ignore[method-assign]
+    async with fake_city(database_url, rooms, hs=hs, secretary_joins=False) as city:
+        assert where(city, SECRETARY) == set()
+        assert len(await city.parked()) == 1
+    del hs.invite
+    async with fake_city(database_url, rooms, hs=hs, secretary_joins=False) as city:
+        assert where(city, SECRETARY) == {"cityhall", "cityhall-jimukyoku"}
+        assert await city.parked() == []
