@@ -16,7 +16,7 @@ from typing import Any, Never
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.text import say, visible
-from oshiyakusho_matrix.homeserver.interface import AliasTaken, Forbidden
+from oshiyakusho_matrix.homeserver.interface import AliasTaken, Forbidden, NotDone
 
 #: What a homeserver answers when another one, which it has to ask, does not answer it (Synapse: 502 M_UNKNOWN).
 _OTHER_IS_AWAY = (502, 504)
@@ -70,7 +70,7 @@ class Answer:
             raise Temporary(reason, self.retry_after)
         if self.errcode in _BAD_TOKEN:
             # Nothing is wrong with what was asked: once the homeserver knows us again, all goes on by itself.
-            raise Temporary(
+            raise NotDone(
                 f"{reason}: it does not know the as_token of our registration; "
                 "compare registration.yaml with the copy that the homeserver has loaded, then restart both"
             )

@@ -26,8 +26,8 @@ class AliasTaken(Permanent):
     """The address of a room to be made leads to another one already (M_ROOM_IN_USE)."""
 
 
-class Unreachable(Temporary):
-    """No connection came about, so nothing was asked and nothing was done."""
+class NotDone(Temporary):
+    """Surely nothing was done: no connection came about, or the homeserver did not know who was asking."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.homeserver.errors import Answer, read_answer
-from oshiyakusho_matrix.homeserver.interface import Unreachable
+from oshiyakusho_matrix.homeserver.interface import NotDone
 
 #: Where most calls stand.
 CLIENT_V3 = ("_matrix", "client", "v3")
@@ -66,7 +66,7 @@ class Wire:
                 raise Temporary(say("the homeserver did not answer in time ({call})", call=call)) from None
             except ClientConnectorError:
                 self.failures[call, "unreachable"] += 1
-                raise Unreachable(say("the homeserver cannot be reached ({call})", call=call)) from None
+                raise NotDone(say("the homeserver cannot be reached ({call})", call=call)) from None
             except (ClientError, OSError) as error:
                 self.failures[call, "broken off"] += 1
                 # The text of these errors may hold the whole address, with user ids in it: their kind is enough.

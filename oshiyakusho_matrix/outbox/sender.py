@@ -20,7 +20,7 @@ from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId, new_reference
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.core.trail import following
 from oshiyakusho_matrix.core.worker import Batch, Job, Worker, backoff, frames
-from oshiyakusho_matrix.homeserver.interface import Forbidden, Messenger, Unreachable
+from oshiyakusho_matrix.homeserver.interface import Forbidden, Messenger, NotDone
 from oshiyakusho_matrix.outbox.tables import SECRETARIAT, lanes, outbox_message
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
 from oshiyakusho_matrix.store.lanes import LOOK_EVERY, MOST_FAILURES, TURN_ENDS, Backlog, RowState
@@ -170,7 +170,7 @@ class OutboxSender:
             )
         except Temporary as error:
             # "Not now" and "nobody there" are known outcomes: nothing was sent.
-            unsent = error.retry_after is not None or isinstance(error, Unreachable)
+            unsent = error.retry_after is not None or isinstance(error, NotDone)
             await self._postpone(row, error, unsent=unsent, failures=row.failures)
             return False
         except Permanent as error:

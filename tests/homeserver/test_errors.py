@@ -15,7 +15,7 @@ from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
-from oshiyakusho_matrix.homeserver.interface import Forbidden, Homeserver, NewRoom, Unreachable
+from oshiyakusho_matrix.homeserver.interface import Forbidden, Homeserver, NewRoom, NotDone
 
 TOKEN = "as-token-that-nobody-may-see"
 BOT = UserId("@shiyakusho:city.example")
@@ -181,7 +181,7 @@ async def test_only_the_homeservers_own_not_found_is_an_absence() -> None:
 @every_call
 async def test_an_unknown_token_is_temporary_and_says_what_to_compare(call: str) -> None:
     error = await failure_of(call, answering(401, refusal("M_UNKNOWN_TOKEN", f"Bad token {TOKEN}")))
-    assert isinstance(error, Temporary)
+    assert isinstance(error, NotDone)
     assert "as_token" in error.reason
     assert "registration.yaml" in error.reason
 
@@ -228,7 +228,7 @@ async def test_nothing_there_is_temporary() -> None:
         pass
     again = MatrixHomeserver(homeserver.url, bot=BOT, as_token=TOKEN)
     # Told apart from an answer that got lost: here nothing can have been done.
-    with pytest.raises(Unreachable, match=r"the homeserver cannot be reached \(resolve_alias\)"):
+    with pytest.raises(NotDone, match=r"the homeserver cannot be reached \(resolve_alias\)"):
         await again.resolve_alias(ALIAS)
     await again.close()
 

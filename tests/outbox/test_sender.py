@@ -7,19 +7,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, select
+from sqlalchemy import Row, select, update
 
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId
 from oshiyakusho_matrix.core.text import say
-from oshiyakusho_matrix.homeserver.interface import Content, Forbidden, Unreachable
+from oshiyakusho_matrix.homeserver.interface import Content, Forbidden, NotDone
 from oshiyakusho_matrix.outbox.interface import Outbox, ReplyTo
 from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.outbox.sender import OutboxSender
 from oshiyakusho_matrix.outbox.tables import SECRETARIAT, outbox_message
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
-from oshiyakusho_matrix.store.lanes import LEASE, MOST_FAILURES, Backlog
+from oshiyakusho_matrix.store.lanes import LEASE, MOST_FAILURES, Backlog, RowState
 from oshiyakusho_matrix.store.unit_of_work import Store
 
 RENDERER = Renderer({"ja": {"Done, {name}.": "{name}、完了しました。"}, "en": {}})
@@ -352,7 +352,7 @@ async def test_what_was_never_tried_goes_out_however_old_it_is(house: House) -> 
 
 async def test_an_outage_of_days_parks_nothing_because_nothing_was_sent(house: House) -> None:
     def nobody_there(_room: RoomId, _content: Content) -> None:
-        raise Unreachable("the homeserver cannot be reached")
+        raise NotDone("the homeserver cannot be reached")
 
     house.rooms.refuse = nobody_there
     await house.post("!a", "late")
@@ -362,6 +362,19 @@ async def test_an_outage_of_days_parks_nothing_because_nothing_was_sent(house: H
     await house.send_all()
     assert house.rooms.bodies("!a") == ["late"]
     assert await house.states() == ["sent"]
+
+
+async def test_what_another_process_has_sent_meanwhile_stays_as_it_left_it(house: House) -> None:
+    async def too_slow(*_where: object, **_what: object) -> EventId:
+        async with house.store.transaction() as tx:
+            await tx.connection.execute(update(outbox_message).values(state=RowState.SENT, sent_at=now()))
+        raise Temporary("the answer was lost")
+
+    house.rooms.send_event = too_slow  # type: ignore[method-assign]
+    await house.post("!a", "x")
+    await house.send_all()
+    (row,) = await house.rows()
+    assert (row.state, row.attempts, row.last_error) == ("sent", 0, None)
 
 
 async def test_sent_messages_are_trimmed(house: House) -> None:
