@@ -220,6 +220,7 @@ class CityHallApp:
                     await self.outbox.tell_secretariat(tx, trouble.left_out())
             # Due at once: what happened while we were away is looked for in every room.
             await self.queue.ask(tx, EVERY_DAY)
+            await self.queue.hurry(tx)
             for waiting in (inbox_lanes, outbox_lanes):
                 await waiting.hurry(tx.connection, now())
 

@@ -38,6 +38,7 @@ class Sieve(Protocol):
 
 #: A letter that is to be sorted.
 _WAITS: Final = inbox_letter.c.parked_at.is_(None)
+_KEEP: Final = insert(inbox_letter)
 _FIRST: Final = select(inbox_letter.c.seq).where(_WAITS).limit(1)
 
 
@@ -63,7 +64,7 @@ class Letters:
         if all(map(self._is_ours, arrived.listed)):
             return False
         values = {"txn_id": txn_id, "body": arrived.text, "events": len(arrived.listed), "received_at": self._now()}
-        await self._store.write_one(insert(inbox_letter), values)
+        await self._store.write_one(_KEEP, values)
         return True
 
     async def any(self, connection: AsyncConnection) -> bool:

@@ -165,7 +165,7 @@ class Roster:
                 continue  # whether they were removed is not known
             if known is None or (known.secretariat and known.office is HallState.LEFT):
                 await self.admit(tx, user_id, by=self._bot, secretariat=True)
-            elif known.secretariat and known.office is HallState.PENDING:
+            elif known.secretariat and HallState.PENDING in (known.hall, known.office):
                 await self._work.ask(tx, member_key(user_id), priority=Priority.GATE)
 
     async def room_was_made(self, tx: Transaction, role: str) -> None:

@@ -74,6 +74,7 @@ def create_sync_engine(url: URL) -> Engine:
         )
     engine = sqlalchemy.create_engine(url.set(drivername="sqlite"), hide_parameters=True, pool_size=1)
     event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "connect", _leave_checkpoints)
     event.listen(engine, "begin", _begin_sqlite)
     return engine.execution_options(**{WRITING: True})
 
@@ -128,6 +129,11 @@ def _set_up_sqlite(dbapi_connection: DBAPIConnection, _record: ConnectionPoolEnt
             cursor.execute(pragma)
     finally:
         cursor.close()
+
+
+def _leave_checkpoints(dbapi_connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    """Leave it to the others to bring the log into the file: whoever waits for this writer does not wait for that."""
+    dbapi_connection.execute("PRAGMA wal_autocheckpoint = 0").close()  # type: ignore[attr-defined]
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy import Engine, Executable, event
+from sqlalchemy import Connection, Executable, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from oshiyakusho_matrix.store.engine import create_sync_engine
@@ -20,7 +20,7 @@ class QuickWriter:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._url = engine.url
-        self._engine: Engine | None = None
+        self._connection: Connection | None = None
         self._thread: ThreadPoolExecutor | None = None
         event.listen(engine.sync_engine, "engine_disposed", self._close)
 
@@ -31,15 +31,24 @@ class QuickWriter:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._write, statement, values)
 
     def _write(self, statement: Executable, values: Mapping[str, Any]) -> None:
-        if self._engine is None:
-            self._engine = create_sync_engine(self._url)
-        with self._engine.begin() as connection:
-            connection.execute(statement, dict(values))
+        # Kept open: to take it from a pool each time costs as much as the write.
+        if self._connection is None:
+            self._connection = create_sync_engine(self._url).connect()
+        try:
+            with self._connection.begin():
+                self._connection.execute(statement, dict(values))
+        except BaseException:
+            self._hang_up()
+            raise
 
-    def _close(self, _engine: Engine) -> None:
-        engine, thread = self._engine, self._thread
-        self._engine = self._thread = None
+    def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+    def _close(self, _engine: object) -> None:
+        thread, self._thread = self._thread, None
         if thread is not None:
+            thread.submit(self._hang_up)
             thread.shutdown()
-        if engine is not None:
-            engine.dispose()

@@ -43,16 +43,19 @@ class Meddler:
     async def _meddle(self, kind: str | None, request: web.Request, forward: Forward) -> web.StreamResponse:
         if kind is None:
             return (await forward()).response()
-        if kind == "404 M_NOT_FOUND" and _is_believed(request):
-            # "There is no such account" and the like are answers, and lies cannot be told from them: the next request.
+        if _is_believed(kind, request):
+            # An answer, from which a lie cannot be told: the next request.
             self._kinds.setdefault(self.number + 1, kind)
             return (await forward()).response()
         self.happened.append(f"{kind}: {request.method} {request.path}")
         return await _WAYS[kind](request, forward)
 
 
-def _is_believed(request: web.Request) -> bool:
-    return request.method == "GET" and ("/profile/" in request.path or "/state/m.room.member/" in request.path)
+def _is_believed(kind: str, request: web.Request) -> bool:
+    """Whether this would say "there is no such account", "nobody of this name is in here" or "you are not in here"."""
+    member = "/state/m.room.member/" in request.path
+    about = {"404 M_NOT_FOUND": member or "/profile/" in request.path, "403": member}
+    return request.method == "GET" and about.get(kind, False)
 
 
 def _says(status: int, errcode: str, **more: Any) -> _Answer:

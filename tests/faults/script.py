@@ -23,6 +23,8 @@ DIVISION, ROOM = "ka-zaisei", "ka-zaisei-danwa"
 #: How long anything may take until people lose patience, in seconds.
 SOON = 120.0
 _INSIDE = ("join", "invite")
+#: What 事務局室 is told of every change that was undone.
+_UNDONE = "元に戻しました"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,13 @@ class Script:
             return (names == before and await hanako.state_content(room, "m.room.power_levels") == powers) or None
 
         await self._until(back, "name and powers of the room back", hanako)
+
+        async def told() -> bool | None:
+            heard = self.people["kanri"].timeline.get(self._office, ())
+            return any(_UNDONE in str(e["content"].get("body")) for e in heard) or None
+
+        # Once they are out of the room, nobody can say any more what they were called in it.
+        await self._until(told, "the secretariat told of it")
         await self._law()
 
     async def _lift(self, room: str, powers: dict[str, object], person: MatrixUser) -> None:

@@ -4,12 +4,14 @@ import asyncio
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from oshiyakusho_matrix.core.trail import following
 from oshiyakusho_matrix.reconcile.interface import Priority, Settled, WorkKey
 from oshiyakusho_matrix.reconcile.leases import Counts, Lease, LeaseLost, ParkedWork
 from oshiyakusho_matrix.reconcile.parked import drop_parked, oldest_due, parked_keys, retry_parked
 from oshiyakusho_matrix.reconcile.queue import WorkQueue
+from oshiyakusho_matrix.reconcile.tables import work
 from oshiyakusho_matrix.store.unit_of_work import Store
 from tests.reconcile.clocks import Clock
 
@@ -174,6 +176,45 @@ async def test_whoever_takes_over_answers_what_was_asked_before(store: Store, qu
     assert second.asked == 2
     await settle(store, queue, second)
     assert await queue.counts() == Counts()
+
+
+async def test_what_was_claimed_while_the_clock_was_ahead_is_taken_over_once_it_is_asked_for(
+    store: Store, queue: WorkQueue, clock: Clock
+) -> None:
+    clock.advance(3600)
+    await ask(store, queue, ZAISEI)
+    await claim(queue)  # and killed
+    clock.advance(-3600)
+    async with store.transaction() as tx:
+        await queue.hurry(tx)
+    await ask(store, queue, ZAISEI)
+    assert [lease.key for lease in await claim(queue)] == [ZAISEI]
+
+
+async def test_asking_for_what_a_dead_process_holds_moves_it_to_the_earlier_time(
+    store: Store, queue: WorkQueue, clock: Clock
+) -> None:
+    clock.advance(3600)
+    await ask(store, queue, ZAISEI)
+    await queue.claim(1, kinds=KINDS)
+    clock.advance(-3600)
+    await ask(store, queue, ZAISEI)
+    async with store.reading() as connection:
+        assert await connection.scalar(select(work.c.due_at)) == clock()
+
+
+async def test_a_start_puts_right_what_was_asked_for_while_the_clock_was_ahead(
+    store: Store, queue: WorkQueue, clock: Clock
+) -> None:
+    clock.advance(3600)
+    await ask(store, queue, ZAISEI)
+    clock.advance(-3600)
+    await ask(store, queue, SOMU, due=clock() + timedelta(minutes=1))
+    assert await claim(queue) == []
+    async with store.transaction() as tx:
+        await queue.hurry(tx)
+    assert [lease.key for lease in await claim(queue)] == [ZAISEI]
+    assert await queue.next_due(kinds=KINDS, busy=[ZAISEI]) == clock() + timedelta(minutes=1)
 
 
 async def test_what_is_released_is_due_at_once(store: Store, queue: WorkQueue) -> None:
