@@ -3,7 +3,8 @@
 The file is ``store.dump``'s; what its rows mean is said here. A backup is older than the homeserver it comes back to,
 and nothing may be said twice. So what was to be sent when it was made counts as tried then: it is sent under the same
 transaction id while the homeserver remembers that, and put aside for a human afterwards (``outbox.sender``). What had
-come in and was not handled is handled again, and says the same under the same ids (``Transaction.caused_by``).
+come in and was not handled is handled again, and says the same under the same ids (``Transaction.caused_by``); from an
+older backup it counts as handled, for most likely it was, and would now be answered a second time.
 """
 
 import os
@@ -23,6 +24,7 @@ from oshiyakusho_matrix.core.clock import JST, now
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.outbox.render import Renderer
+from oshiyakusho_matrix.outbox.sender import REMEMBERED
 from oshiyakusho_matrix.outbox.writer import DatabaseOutbox
 from oshiyakusho_matrix.settings import Settings
 from oshiyakusho_matrix.store import dump
@@ -112,14 +114,15 @@ async def restore(settings: Settings, file: Path) -> Kept:
         )
     with exclusive(settings.database_url):
         engine = create_engine(settings.database_url)
-        rows = 0
+        rows, late = 0, now() - header.made_at > REMEMBERED
 
         async def fill(connection: AsyncConnection) -> None:
             nonlocal rows
-            rows = await dump.read(connection, file, lambda table, row: _as_restored(table, row, header.made_at))
+            as_restored = _as_restored_late if late else _as_restored
+            rows = await dump.read(connection, file, lambda table, row: as_restored(table, row, header.made_at))
 
         async def finish(connection: AsyncConnection) -> None:
-            await _tell(Transaction(connection), header.made_at)
+            await _tell(Transaction(connection), header.made_at, late=late)
 
         try:
             await require_reachable(engine)
@@ -142,7 +145,24 @@ def _as_restored(table: str, row: dict[str, Any], made_at: datetime) -> dict[str
             return row
 
 
-async def _tell(tx: Transaction, made_at: datetime) -> None:
+def _as_restored_late(table: str, row: dict[str, Any], made_at: datetime) -> dict[str, Any] | None:
+    """The same for a backup that is so old that the homeserver would take everything that is said for something new."""
+    match table:
+        case "inbox_letter" if row["parked_at"] is None:
+            return None
+        case "inbox_event" if row["state"] in (RowState.PENDING, RowState.HELD):
+            return row | {"state": RowState.DONE}
+        case "follow_up" | "follow_up_key":
+            return None
+        case "drift":
+            return row | {"reported_at": row["reported_at"] or made_at}
+        case "direct_chat" if row["state"] == "invited" and row["direct"]:
+            return row | {"state": "led on" if row["encrypted"] else "open"}
+        case _:
+            return _as_restored(table, row, made_at)
+
+
+async def _tell(tx: Transaction, made_at: datetime, *, late: bool) -> None:
     """Tell 事務局室 what it has to do again: the records win, and they know nothing of what was done since."""
     text = say(
         "The records were restored from a backup, as they were on {moment}. I do not know what was done after that.",
@@ -150,6 +170,7 @@ async def _tell(tx: Transaction, made_at: datetime) -> None:
         say("- Whoever was removed since is a member again by the records: please remove them again."),
         say("- Commands given since have to be given again, for divisions, heads and languages, too."),
         say("- `oshiyakusho-matrix doctor` names the rooms that were made since."),
+        *([say("- What had just come in when the backup was made is not answered now.")] if late else ()),
         moment=f"{made_at.astimezone(JST):%Y-%m-%d %H:%M}",
     )
     await DatabaseOutbox(Renderer()).tell_secretariat(tx, text)

@@ -45,6 +45,8 @@ _PRAGMAS: Final = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
 )
+#: Nothing is waited for within a transaction but the database, so none of ours rests for so long; milliseconds.
+_LET_GO: Final = "SET idle_in_transaction_session_timeout = 10000"
 
 
 def create_engine(url: str) -> AsyncEngine:
@@ -63,15 +65,17 @@ def create_engine(url: str) -> AsyncEngine:
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
     # A database that was restarted has closed our connections: pre_ping finds out before a statement is lost.
-    return create_async_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10}, **common)
+    engine = create_async_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10}, **common)
+    event.listen(engine.sync_engine, "connect", _set_up_postgresql)
+    return engine
 
 
 def create_sync_engine(url: URL) -> Engine:
     """Return an engine that writes, for one thread, on the database of an engine that ``create_engine`` made."""
     if url.get_backend_name() != "sqlite":
-        return sqlalchemy.create_engine(
-            url, hide_parameters=True, pool_size=1, pool_pre_ping=True, connect_args={"connect_timeout": 10}
-        )
+        engine = sqlalchemy.create_engine(url, hide_parameters=True, pool_size=1, connect_args={"connect_timeout": 10})
+        event.listen(engine, "connect", _set_up_postgresql)
+        return engine
     engine = sqlalchemy.create_engine(url.set(drivername="sqlite"), hide_parameters=True, pool_size=1)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "connect", _leave_checkpoints)
@@ -127,6 +131,16 @@ def _set_up_sqlite(dbapi_connection: DBAPIConnection, _record: ConnectionPoolEnt
     try:
         for pragma in _PRAGMAS:
             cursor.execute(pragma)
+    finally:
+        cursor.close()
+
+
+def _set_up_postgresql(dbapi_connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    """Have the server end what is left open: a process that hangs, or a machine that is gone, must not stop the others."""
+    cursor = dbapi_connection.cursor()
+    try:
+        cursor.execute(_LET_GO)
+        dbapi_connection.commit()
     finally:
         cursor.close()
 

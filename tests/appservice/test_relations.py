@@ -111,7 +111,7 @@ async def test_a_redaction_that_comes_first_is_held_and_holds_nobody_up(
     assert desk.handled == ["$other"]
     assert (await desk.states())["$redaction"] == "held"
     await desk.hear(message("$command"))
-    assert desk.handled == ["$other", "$redaction"]
+    assert desk.handled == ["$redaction", "$other"]
 
 
 async def test_what_others_redact_is_handled_all_the_same(desk: Desk) -> None:
@@ -167,6 +167,17 @@ async def test_what_waits_for_nothing_known_is_handled_without_it_in_the_end(des
     desk.ahead = PATIENCE + timedelta(seconds=1)
     await desk.hear()
     assert desk.handled == ["$other", "$later", "$yes"]
+
+
+async def test_what_was_withdrawn_before_it_came_is_not_handled_however_late_it_comes(desk: Desk) -> None:
+    await desk.hear(redaction("$redaction", "$command"))
+    desk.ahead = PATIENCE + timedelta(seconds=1)
+    await desk.hear(message("$other"))
+    assert desk.handled == ["$redaction", "$other"]
+    desk.ahead = 2 * PATIENCE
+    await desk.hear(message("$command"))
+    assert desk.handled == ["$redaction", "$other"]
+    assert set((await desk.states()).values()) == {"done"}
 
 
 async def test_a_reaction_to_what_was_handled_long_ago_is_not_held(desk: Desk) -> None:

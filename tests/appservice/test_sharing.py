@@ -5,13 +5,15 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import pytest
 import pytest_asyncio
 from sqlalchemy import delete, insert, select
 
 from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
-from oshiyakusho_matrix.appservice.tables import lanes
+from oshiyakusho_matrix.appservice.tables import inbox_letter, lanes
 from oshiyakusho_matrix.core.clock import now
+from oshiyakusho_matrix.core.errors import Temporary
 from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.store.lanes import LEASE, lane_lease
 from oshiyakusho_matrix.store.schema import create_all
@@ -95,6 +97,22 @@ async def test_what_a_dead_process_held_is_taken_over_when_its_lease_has_run_out
         assert lease.leased_until - now() <= LEASE
         await handled(inbox)
     assert book.entries == ["$free", "$held"]
+
+
+async def test_a_process_that_hangs_in_the_middle_of_a_write_does_not_stop_the_other(
+    two_stores: tuple[Store, Store],
+) -> None:
+    book = Book()
+    inbox = inbox_of(two_stores[1], book)
+    await deliver(inbox, "1", [message("$first", room="!a")])
+    with pytest.raises(Temporary):
+        async with two_stores[0].transaction() as hanging:
+            # Stopped, or on a machine that is gone, while it sorts what came: the server hears nothing more from it.
+            await hanging.connection.execute(delete(inbox_letter))
+            await deliver(inbox, "2", [message("$second", room="!b")])
+            async with handling(inbox):
+                await handled(inbox)
+    assert sorted(book.entries) == ["$first", "$second"]
 
 
 async def test_a_process_that_was_too_slow_and_the_one_that_took_over_make_one_effect(

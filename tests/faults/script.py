@@ -81,8 +81,9 @@ class Script:
         await self._law()
 
     async def _tries_to_join(self, name: str, room: str) -> bool:
+        """Tell whether somebody came in; ``room`` is an id, or what follows the prefix in its alias."""
         try:
-            await self.people[name].join(self.site.installation.alias(room))
+            await self.people[name].join(room if room.startswith("!") else self.site.installation.alias(room))
         except MatrixError as error:
             if error.status not in (403, 404):
                 raise
@@ -239,6 +240,7 @@ class Script:
                 if e["type"] == "m.room.member" and e["content"].get("membership") in _INSIDE
             }
             assert inside <= allowed, f"in {aliases}, against the law of the gate: {inside - allowed}"
+            assert not await self._tries_to_join("taro", room.room_id), f"a stranger came into {aliases}"
 
     async def _review(self) -> None:
         """Look at what was said to each command in the end."""

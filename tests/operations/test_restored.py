@@ -1,9 +1,13 @@
 """Records from a backup beside a homeserver that has gone on: nothing is said twice, and no room is made twice."""
 
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
+import time_machine
+
 from oshiyakusho_matrix.app import CityHallApp, Identity, load_from
+from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.homeserver.interface import NewRoom, StateEvent
@@ -77,6 +81,35 @@ async def test_what_was_waiting_when_the_backup_was_made_is_answered_once(
         assert not await city.parked()
         figures = await city.app.status.figures()
         assert (figures.inbox.pending, figures.outbox.pending) == (0, 0)
+
+
+async def test_a_backup_that_the_homeserver_has_outlived_says_nothing_of_what_was_waiting_a_second_time(
+    tmp_path: Path, database_kind: str, new_database: NewDatabase
+) -> None:
+    rooms, hs = write_town(tmp_path / "rooms"), FakeHomeserver(UserId(f"@shiyakusho:{SERVER}"))
+    old, new, file = new_database(database_kind), new_database(database_kind), tmp_path / "b"
+    async with fake_city(old, rooms, hs=hs) as city:
+        await city.app.loop.stop()
+        await hs.say_as(SECRETARY, OFFICE, f"!member admit {someone('saburo')}")
+        await chat(hs, someone("shiro"), encrypted=False)
+        await city.app.inbox.idle()
+    await only_kept(hs, old, rooms)
+    await backup(settings(tmp_path, old), file)
+    async with fake_city(old, rooms, hs=hs) as city:
+        await city.settle()
+        heard, made = all_said(hs), set(hs.world.rooms)
+
+    hs.world.sent.clear()  # as a homeserver forgets transaction ids
+    with time_machine.travel(now() + timedelta(days=3)):
+        await restore(settings(tmp_path, new), file)
+        async with fake_city(new, rooms, hs=hs) as city:
+            await city.settle()
+            (notice,) = (all_said(hs) - heard).elements()
+            assert "届いたばかりだったもの" in notice[1]
+            assert set(hs.world.rooms) == made
+            assert not await city.parked()
+            figures = await city.app.status.figures()
+            assert (figures.inbox.pending, figures.inbox.held, figures.outbox.pending) == (0, 0, 0)
 
 
 async def test_an_answer_that_was_owed_when_the_backup_was_made_is_given_once(
