@@ -23,7 +23,7 @@ from oshiyakusho_matrix.reconcile.room_plan import (
 )
 from oshiyakusho_matrix.reconcile.rooms import RoomKeeper
 from oshiyakusho_matrix.roster.domain import ManagedRoom
-from oshiyakusho_matrix.roster.tables import current_among, rooms_by_id, unreadable_among
+from oshiyakusho_matrix.roster.tables import admitted_among, rooms_by_id, unreadable_among
 from oshiyakusho_matrix.store.unit_of_work import Store
 
 
@@ -62,8 +62,8 @@ async def find_strangers(store: Store, row: ManagedRoom, observed: Observed, *, 
         return set()
     inside = set(observed.inside()) - {bot}
     async with store.reading() as connection:
-        current = await current_among(connection, inside)
-        strangers = {user_id for user_id in inside if not row.admits(current.get(user_id))}
+        # By the rule of ``ManagedRoom.admits``, but by ids alone: everybody is in the hall.
+        strangers = inside - await admitted_among(connection, inside, secretariat=row.audience == "secretariat")
         # Not known is not absent: whoever's record cannot be read is left where they are.
         return strangers - await unreadable_among(connection, strangers) if strangers else strangers
 

@@ -14,6 +14,7 @@ from oshiyakusho_matrix.homeserver.accounts import Accounts
 from oshiyakusho_matrix.homeserver.creation import creation_body
 from oshiyakusho_matrix.homeserver.errors import Answer, away
 from oshiyakusho_matrix.homeserver.interface import Content, Forbidden, NewRoom, StateEvent
+from oshiyakusho_matrix.homeserver.shared_rooms import ask_shared_rooms
 from oshiyakusho_matrix.homeserver.wire import CLIENT_V3, Wire
 
 _INSIDE = ("join", "invite")
@@ -89,6 +90,10 @@ class MatrixHomeserver:
             raise Temporary("joined_rooms: the homeserver answered 200 without rooms")
         return [RoomId(str(room)) for room in rooms]
 
+    async def rooms_shared_with(self, user_id: UserId) -> Sequence[RoomId]:
+        """See ``Whereabouts.rooms_shared_with``."""
+        return await ask_shared_rooms(self._wire, self.bot, user_id)
+
     # -- AccountReader
 
     async def has_account(self, user_id: UserId) -> bool:
@@ -132,9 +137,9 @@ class MatrixHomeserver:
             raise away(server_of(user_id))
         answer.accept()
 
-    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> str | None:
+    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "", *, seen: str | None = None) -> str | None:
         """See ``RoomWriter.kick``. Looks first: to kick somebody who is banned would lift the ban in some versions."""
-        ended = await self._membership(room_id, user_id)
+        ended = seen or await self._membership(room_id, user_id)
         if ended not in _THERE:
             return None
         body = {"user_id": user_id} | ({"reason": reason} if reason else {})

@@ -103,6 +103,12 @@ class FakeHomeserver(FakeUsers):
         async with self._call("joined_rooms"):
             return [room_id for room_id, room in self.world.rooms.items() if room.membership(self.bot) == "join"]
 
+    async def rooms_shared_with(self, user_id: UserId) -> Sequence[RoomId]:
+        """See ``Whereabouts.rooms_shared_with``."""
+        async with self._call("rooms_shared_with"):
+            rooms = self.world.rooms.items()
+            return [i for i, room in rooms if room.membership(user_id) == room.membership(self.bot) == "join"]
+
     # -- AccountReader
 
     async def has_account(self, user_id: UserId) -> bool:
@@ -139,7 +145,7 @@ class FakeHomeserver(FakeUsers):
                     raise away(server_of(user_id))
                 self._set_membership(room, self.bot, user_id, "invite")
 
-    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> str | None:
+    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "", *, seen: str | None = None) -> str | None:
         """See ``RoomWriter.kick``."""
         async with self._call("kick"):
             room = self.world.inside(room_id, self.bot, "kick")

@@ -77,6 +77,16 @@ class RoomLister(Protocol):
         """Return every room that the bot is in, in any order."""
 
 
+class Whereabouts(Protocol):
+    """Tells where somebody is; changes nothing."""
+
+    async def rooms_shared_with(self, user_id: UserId) -> Sequence[RoomId]:
+        """Return the rooms that somebody and the bot have both joined, in any order.
+
+        Not every homeserver can tell: any error may mean that, so nothing may depend on an answer.
+        """
+
+
 class AccountReader(Protocol):
     """Looks at the accounts of this homeserver; changes nothing."""
 
@@ -99,9 +109,10 @@ class RoomWriter(Protocol):
     async def invite(self, room_id: RoomId, user_id: UserId) -> None:
         """Invite; silently fine when the user is invited or joined already."""
 
-    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> str | None:
+    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "", *, seen: str | None = None) -> str | None:
         """Take a user out, withdraw an invite or refuse a knock; silently fine when the user is not there.
 
+        Looks first, unless ``seen`` is the membership that the user was just seen to have.
         Return the membership that this ended, as last seen: ``join``, ``invite`` or ``knock``; None if there was none.
         """
 
@@ -164,5 +175,7 @@ class DoctorHomeserver(Protocol):
         """Tell whether our token is held back, by a burst of harmless reads. False: not as far as could be seen."""
 
 
-class Homeserver(RoomReader, RoomLister, AccountReader, RoomWriter, Messenger, Operations, Watched, Protocol):
+class Homeserver(
+    RoomReader, RoomLister, Whereabouts, AccountReader, RoomWriter, Messenger, Operations, Watched, Protocol
+):
     """Everything; only ``app.py`` and test doubles say this much."""

@@ -46,15 +46,17 @@ class Wire:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str] | None = None,
         authorised: bool = True,
+        token: str | None = None,
     ) -> Answer:
         """Send one request. ``call`` names it in errors; each of ``path`` is one part, quoted here.
 
+        ``token`` goes out in place of the application service's.
         Raises ``Temporary`` where no answer came: timeouts, broken connections.
         """
         target = _target(call, path, query)
         headers = {"Content-Type": "application/json"}
         if authorised:
-            headers["Authorization"] = f"Bearer {self._token}"
+            headers["Authorization"] = f"Bearer {token or self._token}"
         data = None if body is None else json.dumps(body, allow_nan=False)
         async with self._turn:
             try:
@@ -73,7 +75,7 @@ class Wire:
                 detail = f"{call}: {type(error).__name__}"
                 raise Temporary(say("no connection to the homeserver ({detail})", detail=detail)) from None
         try:
-            read = read_answer(call, response.status, response.headers, answer, secret=self._token)
+            read = read_answer(call, response.status, response.headers, answer, secret=token or self._token)
         except Temporary:
             self.failures[call, "unreadable"] += 1
             raise

@@ -1,13 +1,16 @@
 """Keeps one person where the records say: a member is invited into the hall, anybody else is in no gated room."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Protocol
 
-from oshiyakusho_matrix.core.errors import CityHallError, Permanent
+import structlog
+
+from oshiyakusho_matrix.core.errors import CityHallError, Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.core.measures import Measures
 from oshiyakusho_matrix.core.text import Text, say
-from oshiyakusho_matrix.homeserver.interface import Content, RoomReader
+from oshiyakusho_matrix.homeserver.interface import Content, RoomReader, Whereabouts
 from oshiyakusho_matrix.reconcile.interface import Settled
 from oshiyakusho_matrix.reconcile.rooms import OUTSIDE, worst
 from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, decide_invite
@@ -15,18 +18,20 @@ from oshiyakusho_matrix.roster.service import Roster
 from oshiyakusho_matrix.roster.tables import find_member, managed_rooms, unreadable_among
 from oshiyakusho_matrix.store.unit_of_work import Store
 
+logger = structlog.get_logger(__name__)
+
 #: A room of the register that exists, with its id.
 Made = tuple[ManagedRoom, RoomId]
 
 
-class Doors(RoomReader, Protocol):
+class Doors(RoomReader, Whereabouts, Protocol):
     """What this controller needs of the homeserver."""
 
     async def invite(self, room_id: RoomId, user_id: UserId) -> None:
         """Invite somebody."""
 
-    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "") -> str | None:
-        """Take somebody out; return what membership that ended."""
+    async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "", *, seen: str | None = None) -> str | None:
+        """Take somebody out; return what membership that ended. ``seen``: the one that they have, if it is known."""
 
 
 class MemberController:
@@ -46,7 +51,9 @@ class MemberController:
         async with self._store.reading() as connection:
             member = await find_member(connection, user_id)
             unknown = member is None and bool(await unreadable_among(connection, [user_id]))
-            rooms = [(r, r.room_id) for r in await managed_rooms(connection) if r.gated and r.room_id is not None]
+            current = member is not None and member.current
+            register = await managed_rooms(connection, in_roles=current)
+            rooms = [(r, r.room_id) for r in register if r.gated and r.room_id is not None]
         if unknown:
             # Not known is not absent: they stay where they are until somebody has said what they are.
             raise Permanent(say("The record of this person cannot be read. `!member admit` writes it anew."))
@@ -104,31 +111,40 @@ class MemberController:
     async def _take_out(self, user_id: UserId, rooms: list[Made]) -> Text:
         # The hall first: from then on no restricted room lets them in again.
         hall = [r for r in rooms if r[0].role == "hall"]
-        others = [r for r in rooms if r[0].role != "hall"]
-        failures = [
-            failure
-            for each in (hall, others)
-            for failure in await asyncio.gather(*(self._try_to_remove(room, user_id) for room in each))
-            if failure is not None
-        ]
+        outcomes = await asyncio.gather(*(self._try_to_remove(room, user_id) for room in hall))
+        # Then where they surely are. All others are looked at: they may be invited there, or not everything was told.
+        shared = await self._surely_in(user_id)
+        others = sorted((r for r in rooms if r[0].role != "hall"), key=lambda r: r[1] not in shared)
+        outcomes += await asyncio.gather(
+            *(self._try_to_remove(r, user_id, seen="join" if r[1] in shared else None) for r in others)
+        )
+        failures = [outcome for outcome in outcomes if outcome is not None]
         if failures:
             # One broken room never keeps somebody in the others; now say so, and try again if that may help.
             raise worst(failures)
         # Where they were until now is not said: after a crash nobody knows what the run before it had ended.
         return say("{user} is in no room of the members.", user=user_id)
 
-    async def _try_to_remove(self, made: Made, user_id: UserId) -> CityHallError | None:
+    async def _surely_in(self, user_id: UserId) -> Collection[RoomId]:
+        """Return the rooms that the homeserver says they have joined: one question saves a look at each."""
         try:
-            await self._remove_from(made, user_id)
+            return frozenset(await self._doors.rooms_shared_with(user_id))
+        except (Temporary, Permanent) as error:
+            logger.debug("the homeserver does not tell where somebody is", reason=error.reason)
+            return frozenset()
+
+    async def _try_to_remove(self, made: Made, user_id: UserId, *, seen: str | None = None) -> CityHallError | None:
+        try:
+            await self._remove_from(made, user_id, seen=seen)
         except CityHallError as error:
             return error
         return None
 
-    async def _remove_from(self, made: Made, user_id: UserId) -> None:
+    async def _remove_from(self, made: Made, user_id: UserId, *, seen: str | None = None) -> None:
         room, room_id = made
-        # Whoever knocks at the hall may wait there.
-        if room.role != "hall" or await self._membership(room_id, user_id) != "knock":
-            self._measures.took_out(await self._doors.kick(room_id, user_id, OUTSIDE))
+        if room.role == "hall" and (seen := await self._membership(room_id, user_id)) == "knock":
+            return  # may wait there
+        self._measures.took_out(await self._doors.kick(room_id, user_id, OUTSIDE, seen=seen))
 
     async def _membership(self, room_id: RoomId, user_id: UserId) -> str | None:
         content: Content | None = await self._doors.state_content(room_id, "m.room.member", user_id)

@@ -43,6 +43,10 @@ managed_room = Table(
     Index(None, "role"),
 )
 
+#: For those who are looked up by id. Nearly everybody is admitted, so an index on it would find them all, which SQLite
+#: does not know: an expression that is no bare column is looked up by none.
+_ADMITTED = member.c.standing + "" == Standing.ADMITTED
+
 #: What a room of the register can be.
 AUDIENCES, ROLES = ("members", "secretariat", "anyone"), ("", "hall", "office")
 
@@ -125,8 +129,19 @@ async def current_among(connection: AsyncConnection, users: Iterable[str]) -> di
     """Return those of ``users`` who are current members, by id."""
     found = dict[UserId, Member]()
     for some in _in_batches(users):
-        query = select(member).where(member.c.user_id.in_(some), member.c.standing == Standing.ADMITTED)
+        query = select(member).where(member.c.user_id.in_(some), _ADMITTED)
         found |= {each.user_id: each for each in readable(await connection.execute(query), _member)}
+    return found
+
+
+async def admitted_among(connection: AsyncConnection, users: Iterable[str], *, secretariat: bool) -> set[UserId]:
+    """Return those of ``users`` who are admitted, or to the secretariat at that; their records are not read."""
+    found = set[UserId]()
+    for some in _in_batches(users):
+        query = select(member.c.user_id).where(member.c.user_id.in_(some), _ADMITTED)
+        if secretariat:
+            query = query.where(member.c.secretariat)
+        found |= {UserId(user_id) for user_id in (await connection.execute(query)).scalars()}
     return found
 
 
@@ -150,11 +165,15 @@ async def leaving_among(connection: AsyncConnection, users: Iterable[str]) -> se
     return {UserId(user_id) for user_id in found.scalars()}
 
 
-async def managed_rooms(connection: AsyncConnection, *, owners: Collection[str] | None = None) -> Sequence[ManagedRoom]:
-    """Return the register of rooms, or those of some owners (``space:zaisei``)."""
+async def managed_rooms(
+    connection: AsyncConnection, *, owners: Collection[str] | None = None, in_roles: bool = False
+) -> Sequence[ManagedRoom]:
+    """Return the register of rooms, or those of some owners (``space:zaisei``), or only the hall and 事務局室."""
     query = select(managed_room).order_by(managed_room.c.alias_localpart)
     if owners is not None:
         query = query.where(managed_room.c.owner.in_(owners))
+    if in_roles:
+        query = query.where(managed_room.c.role.in_([role for role in ROLES if role]))
     return [_managed_room(row) for row in await connection.execute(query)]
 
 

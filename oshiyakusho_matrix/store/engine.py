@@ -136,7 +136,7 @@ def _set_up_sqlite(dbapi_connection: DBAPIConnection, _record: ConnectionPoolEnt
 
 
 def _set_up_postgresql(dbapi_connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    """Have the server end what is left open: a process that hangs, or a machine that is gone, must not stop the others."""
+    """Have the server end what is left open: a process that hangs, or a machine that is gone, must stop no other."""
     cursor = dbapi_connection.cursor()
     try:
         cursor.execute(_LET_GO)
@@ -147,7 +147,7 @@ def _set_up_postgresql(dbapi_connection: DBAPIConnection, _record: ConnectionPoo
 
 def _leave_checkpoints(dbapi_connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     """Leave it to the others to bring the log into the file: whoever waits for this writer does not wait for that."""
-    dbapi_connection.execute("PRAGMA wal_autocheckpoint = 0").close()  # type: ignore[attr-defined]
+    dbapi_connection.execute("PRAGMA wal_autocheckpoint = 0").close()
 
 
 def _begin_sqlite(connection: Connection) -> None:

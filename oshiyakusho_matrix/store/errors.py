@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -41,8 +40,9 @@ def _may_pass(error: DBAPIError) -> bool:
 
 def _cause(error: DBAPIError) -> str:
     """Say what was refused in names of tables and columns alone."""
-    if isinstance(error.orig, psycopg.Error):
-        diagnosis = error.orig.diag
+    # PostgreSQL's driver has it. It is not imported for that: on SQLite nothing else needs its 8 MiB.
+    diagnosis = getattr(error.orig, "diag", None)
+    if diagnosis is not None:
         names = (diagnosis.table_name, diagnosis.column_name, diagnosis.constraint_name)
         return " ".join([type(error.orig).__name__, *(name for name in names if name)])
     return str(error.orig)  # SQLite names the constraint and quotes no values

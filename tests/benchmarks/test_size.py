@@ -36,6 +36,7 @@ def told(figure: float | list[float]) -> str:
 
 
 @pytest.mark.bench
+@pytest.mark.timeout(1800)  # the largest takes some minutes, on a busy machine more
 def test_what_an_event_and_an_admission_cost_does_not_grow_with_the_size_of_the_city_hall(tmp_path: Path) -> None:
     found = {members: run(members, tmp_path / str(members)) for members in MEMBERS}
     print("\n| members | " + " | ".join(f"{members:,}" for members in MEMBERS) + " |")
@@ -45,4 +46,5 @@ def test_what_an_event_and_an_admission_cost_does_not_grow_with_the_size_of_the_
     smallest, largest = found[MEMBERS[0]], found[MEMBERS[-1]]
     for name in FLAT:
         assert largest[name][1] <= MOST * smallest[name][1], name
-    assert largest["removal, calls"] <= smallest["removal, calls"] + 2
+    # A room that the homeserver does not say the person is in is looked at once, and no more than that.
+    assert largest["removal, calls"] - largest["rooms"] <= smallest["removal, calls"] - smallest["rooms"] + 2

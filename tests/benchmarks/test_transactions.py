@@ -39,7 +39,10 @@ def serving(which: str, directory: Path) -> Iterator[Server]:
     """Run one while the context is open."""
     directory.mkdir()
     command = [sys.executable, "-m", "tests.benchmarks.transaction_server", which, str(directory)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    environment = os.environ | {"MALLOC_ARENA_MAX": "2"}  # as in deploy/
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
         assert process.stdout is not None
         assert process.stdin is not None
         facts = json.loads(process.stdout.readline())

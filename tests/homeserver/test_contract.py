@@ -379,3 +379,30 @@ async def test_a_kick_tells_what_membership_it_ended(stage: Stage) -> None:
     await joined.join(room_id)
     ended = [await stage.homeserver.kick(room_id, each.user_id) for each in (joined, invited, stranger, joined)]
     assert ended == ["join", "invite", None, None]
+
+
+async def test_the_rooms_that_somebody_shares_with_the_bot_are_those_that_both_have_joined(stage: Stage) -> None:
+    hanako, stranger = await stage.person("hanako"), await stage.person("stranger")
+    rooms = [await stage.create() for _ in range(3)]
+    invited, left = await stage.create(), await stage.create()
+    for room_id in (*rooms, invited, left):
+        await stage.homeserver.invite(room_id, hanako.user_id)
+    for room_id in (*rooms, left):
+        await hanako.join(room_id)
+    await stage.homeserver.kick(left, hanako.user_id)
+    assert sorted(await stage.homeserver.rooms_shared_with(hanako.user_id)) == sorted(rooms)
+    assert await stage.homeserver.rooms_shared_with(stranger.user_id) == []
+
+
+async def test_a_kick_of_somebody_who_went_since_they_were_seen_is_fine(stage: Stage) -> None:
+    gone, banned, stranger = [await stage.person(name) for name in ("gone", "banned", "stranger")]
+    room_id = await stage.create()
+    await stage.homeserver.invite(room_id, gone.user_id)
+    await gone.join(room_id)
+    await gone.leave(room_id)
+    await stage.homeserver.send_state(room_id, "m.room.member", banned.user_id, {"membership": "ban"})
+    for person in (gone, banned, stranger):
+        assert await stage.homeserver.kick(room_id, person.user_id, seen="join") is None
+    content = await stage.homeserver.state_content(room_id, "m.room.member", banned.user_id)
+    assert content is not None
+    assert content["membership"] == "ban"

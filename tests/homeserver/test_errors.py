@@ -65,6 +65,7 @@ CALLS: dict[str, Callable[[Homeserver], Awaitable[object]]] = {
     "resolve_alias": lambda hs: hs.resolve_alias(ALIAS),
     "room_state": lambda hs: hs.room_state(ROOM),
     "state_content": lambda hs: hs.state_content(ROOM, "m.room.name"),
+    "rooms_shared_with": lambda hs: hs.rooms_shared_with(BOT),
     "create_room": lambda hs: hs.create_room(NewRoom(version="12")),
     "send_state": lambda hs: hs.send_state(ROOM, "m.room.name", "", {"name": "x"}),
     "invite": lambda hs: hs.invite(ROOM, BOT),

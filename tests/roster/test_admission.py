@@ -69,7 +69,7 @@ async def test_a_removal_that_was_overtaken_by_an_admission_says_so(city: FakeCi
     hanako = await city.member("hanako")
     kick, away = city.hs.kick, True
 
-    async def fails(room_id: RoomId, user_id: UserId, reason: str = "") -> None:
+    async def fails(room_id: RoomId, user_id: UserId, reason: str = "", *, seen: str | None = None) -> None:
         if away:
             raise Temporary("a proxy is away")
         await kick(room_id, user_id, reason)

@@ -32,7 +32,7 @@ async def test_who_is_removed_is_out_of_the_hall_before_any_other_room(city: Fak
     await city.settle()
     kick, kicked = city.hs.kick, list[RoomId]()
 
-    async def noted(room_id: RoomId, user_id: UserId, reason: str = "") -> None:
+    async def noted(room_id: RoomId, user_id: UserId, reason: str = "", *, seen: str | None = None) -> None:
         # Else a restricted room would let them in again, behind our back.
         assert not kicked or city.hs.room(HALL).membership(hanako) == "leave"
         kicked.append(room_id)
@@ -51,7 +51,7 @@ async def test_who_was_removed_by_the_secretariat_is_not_told_of_as_an_intruder(
     await city.settle()
     kick, broken = city.hs.kick, {city.hs.room(DANWA).room_id}
 
-    async def breaks_once(room_id: RoomId, user_id: UserId, reason: str = "") -> None:
+    async def breaks_once(room_id: RoomId, user_id: UserId, reason: str = "", *, seen: str | None = None) -> None:
         if room_id in broken:
             broken.clear()
             raise Permanent("the room is broken")
@@ -92,7 +92,9 @@ async def test_who_is_removed_while_a_room_is_made_that_they_have_entered_is_tak
 async def test_who_is_admitted_while_they_are_being_taken_out_of_the_hall_is_invited_again(city: FakeCity) -> None:
     hanako, hall, kick = someone("hanako"), city.room("cityhall"), city.hs.kick
 
-    async def admitted_meanwhile(room_id: RoomId, user_id: UserId, reason: str = "") -> None:
+    async def admitted_meanwhile(
+        room_id: RoomId, user_id: UserId, reason: str = "", *, seen: str | None = None
+    ) -> None:
         if room_id == hall.room_id:
             async with city.app.store.transaction() as tx:
                 await city.app.roster.admit(tx, hanako, by=SECRETARY)

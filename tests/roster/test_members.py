@@ -1,5 +1,6 @@
 """Who is admitted comes in, who is removed is out of everything: on record, on the homeserver, and in words."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
-from oshiyakusho_matrix.homeserver.interface import Forbidden
+from oshiyakusho_matrix.homeserver.interface import Content, Forbidden
 from oshiyakusho_matrix.reconcile.interface import WorkKey
 from oshiyakusho_matrix.roster.tables import find_member
 from tests.divisions.small_hall import write_hall
@@ -277,3 +278,58 @@ async def test_the_first_secretary_whose_invitation_was_set_aside_is_invited_by_
     async with fake_city(database_url, rooms, hs=hs, secretary_joins=False) as city:
         assert where(city, SECRETARY) == {"cityhall", "cityhall-jimukyoku"}
         assert await city.parked() == []
+
+
+async def test_who_is_removed_is_not_looked_for_where_the_homeserver_says_that_they_are(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    await come_in_everywhere(city, hanako)
+    looked, kicked = list[RoomId](), list[tuple[RoomId, str | None]]()
+    look, kick = city.hs.state_content, city.hs.kick
+
+    async def noted_look(room_id: RoomId, event_type: str, state_key: str = "") -> Content | None:
+        looked.extend([room_id] if state_key == hanako else [])
+        return await look(room_id, event_type, state_key)
+
+    async def noted_kick(room_id: RoomId, user_id: UserId, reason: str = "", *, seen: str | None = None) -> str | None:
+        kicked.append((room_id, seen))
+        return await kick(room_id, user_id, reason, seen=seen)
+
+    inside = where(city, hanako)
+    city.hs.state_content, city.hs.kick = noted_look, noted_kick  # type: ignore[method-assign]
+    await city.ask(f"!member remove {hanako} --yes")
+    assert where(city, hanako) == set()
+    hall = city.room("cityhall").room_id
+    assert looked == [hall], "who knocks there may wait"
+    # The hall, then those that the person is in, then the others.
+    assert [seen for _, seen in kicked] == ["join"] * len(inside) + [None] * (len(kicked) - len(inside))
+    assert kicked[0][0] == hall
+    assert len(kicked) > len(inside)
+
+
+@pytest.mark.parametrize("membership", ["invite", "knock", "join"])
+async def test_what_the_homeserver_does_not_tell_of_a_person_leaves_them_in_no_room(
+    city: FakeCity, membership: str
+) -> None:
+    hanako = await city.member("hanako")
+    room = alias("ka-zaisei-danwa")
+    by = SECRETARY if membership == "invite" else hanako
+    await city.hs.send_state_as(by, room, "m.room.member", hanako, {"membership": membership}, by_force=True)
+    await city.settle()
+
+    async def knows_nothing(user_id: UserId) -> Sequence[RoomId]:
+        return []
+
+    city.hs.rooms_shared_with = knows_nothing  # type: ignore[method-assign]
+    await city.ask(f"!member remove {hanako} --yes")
+    assert where(city, hanako) == set()
+
+
+@pytest.mark.parametrize("error", [Temporary("502"), Permanent("404 M_UNRECOGNIZED")])
+async def test_a_homeserver_that_cannot_tell_who_is_where_holds_no_removal_up(city: FakeCity, error: Exception) -> None:
+    hanako = await city.member("hanako")
+    await come_in_everywhere(city, hanako)
+    city.hs.fail_next("rooms_shared_with", error)
+    await city.ask(f"!member remove {hanako} --yes")
+    assert where(city, hanako) == set()
+    assert await city.parked() == []
+    assert city.hs.calls["rooms_shared_with"] == 1
