@@ -37,7 +37,7 @@ from tests.web.test_metrics_are_told import watch
 async def asked(health: Health) -> AsyncIterator[Callable[[str], Awaitable[tuple[int, Any]]]]:
     """Give what asks for a path of the operators' listener and returns status and JSON, or text."""
     app = web.Application()
-    app.add_routes(monitoring_routes(watch(health), health))
+    app.add_routes(monitoring_routes(watch(health), health, holds=timedelta()))
     async with TestClient(TestServer(app)) as client:
 
         async def ask(path: str) -> tuple[int, Any]:

@@ -15,21 +15,38 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, field_validator
 
-from oshiyakusho_matrix.core.text import visible
+from oshiyakusho_matrix.core.text import Text, plain, say, visible
 
 # Matrix bounds ids and types at 255 bytes (specification, "Size limits"); nothing we act on nests deeper than ten.
 _Identifier = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 _DEEPEST = 64
 _LAST_MILLISECOND = 253_402_300_799_999  # the end of the year 9999, the last that Python can tell
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# Possessive, and a string without an end goes to the end: neither memory nor time grows faster than the text.
+_STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{]++|[\]}]++', re.DOTALL)
+#: So many of the events that do not fit are told by name: names may be long, and many.
+NAMED = 10
+
+_NO_JSON = say("the body is no JSON")
+_NO_END = say("the body ends too early")
+_NO_EVENTS = say("a transaction is an object with a list of events")
+#: Why a body may be unreadable, by the English wording.
+REASONS = {plain(why): why for why in (_NO_JSON, _NO_END, _NO_EVENTS)}
 
 
-class NotJson(ValueError):
+class Unreadable(ValueError):
+    """The body is no transaction; ``why`` is for people."""
+
+    def __init__(self, why: Text) -> None:
+        super().__init__(plain(why))
+        self.why = why
+
+
+class NotJson(Unreadable):
     """The body is no JSON at all."""
 
 
-class BadTransaction(ValueError):
+class BadTransaction(Unreadable):
     """The body is JSON, but has no list of events."""
 
 
@@ -79,23 +96,31 @@ class Arrived:
         return self._read[0]
 
     @property
-    def misfits(self) -> Sequence[str]:
-        """The events that did not fit, by their names as far as they have any."""
+    def misfits(self) -> int:
+        """How many events did not fit."""
+        return len(self.listed) - len(self.events)
+
+    @property
+    def named(self) -> Sequence[str]:
+        """The first ``NAMED`` events that did not fit, by their names as far as they have any."""
         return self._read[1]
 
     @cached_property
     def _read(self) -> tuple[list[ClientEvent], list[str]]:
-        events, misfits = list[ClientEvent](), list[str]()
+        events, named = list[ClientEvent](), list[str]()
         # NUL and lone surrogates are no UTF-8 JSON: they can only come as escapes.
         escaped = "\\u" in self.text
         for each in self.listed:
-            sound = each if not escaped and _storable(each, _DEEPEST) else clean(each)
-            try:
-                events.append(ClientEvent.model_validate(sound))
-            except ValidationError:
-                name = each.get("event_id") if isinstance(each, dict) else None
-                misfits.append(visible(name, limit=100) if isinstance(name, str) else "an event without an id")
-        return events, misfits
+            if _resembles(each):
+                sound = each if not escaped and _storable(each, _DEEPEST) else clean(each)
+                try:
+                    events.append(ClientEvent.model_validate(sound))
+                    continue
+                except ValidationError:
+                    pass  # named below, with the others
+            if len(named) < NAMED:
+                named.append(_name_of(each))
+        return events, named
 
 
 def read_transaction(body: bytes | bytearray | str) -> Arrived:
@@ -104,8 +129,25 @@ def read_transaction(body: bytes | bytearray | str) -> Arrived:
     data = _load(text)
     listed = data.get("events") if isinstance(data, dict) else None
     if not isinstance(listed, list):
-        raise BadTransaction("a transaction is an object with a list of events")
+        raise BadTransaction(_NO_EVENTS)
     return Arrived(text, listed)
+
+
+def _resembles(each: Any) -> bool:
+    """Tell whether something may be an event. Much quicker than finding all that is wrong with it."""
+    return (
+        isinstance(each, dict)
+        and isinstance(each.get("content"), dict)
+        and isinstance(each.get("event_id"), str)
+        and isinstance(each.get("room_id"), str)
+        and isinstance(each.get("sender"), str)
+        and isinstance(each.get("type"), str)
+    )
+
+
+def _name_of(each: Any) -> str:
+    name = each.get("event_id") if isinstance(each, dict) else None
+    return visible(name[:255], limit=100) if isinstance(name, str) else "an event without an id"
 
 
 def _storable(value: Any, depth: int) -> bool:
@@ -145,7 +187,7 @@ def _load(text: str) -> Any:
     try:
         return json.loads(text, parse_int=_parse_int, parse_constant=_nothing)
     except ValueError as error:
-        raise NotJson("the body is no JSON") from error
+        raise NotJson(_NO_JSON) from error
 
 
 def _parse_int(digits: str) -> int | None:
@@ -160,14 +202,16 @@ def _flattened(text: str) -> str:
     """Put null in place of whatever is nested too deeply for the parser."""
     kept, depth, start = list[str](), 0, 0
     for token in _STRUCTURE.finditer(text):
-        if token.group() in "[{":
-            depth += 1
-            if depth == _DEEPEST:
-                kept.append(text[start : token.start()] + "null")
-        elif token.group() in "]}":
-            depth -= 1
-            if depth == _DEEPEST - 1:
-                start = token.end()
+        first, last = token.span()
+        before = depth
+        if text[first] in "[{":
+            depth += last - first
+            if before < _DEEPEST <= depth:
+                kept.append(text[start : first + _DEEPEST - 1 - before] + "null")
+        elif text[first] in "]}":
+            depth -= last - first
+            if before >= _DEEPEST > depth:
+                start = first + before - _DEEPEST + 1
     if depth >= _DEEPEST:
-        raise NotJson("the body ends too early")
+        raise NotJson(_NO_END)
     return "".join(kept) + text[start:]

@@ -5,7 +5,7 @@ One small write is all that a homeserver waits for, so it delivers what an outag
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -13,11 +13,12 @@ import structlog
 from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from oshiyakusho_matrix.appservice.border import Arrived, BadTransaction, ClientEvent, NotJson, read_transaction
+from oshiyakusho_matrix.appservice.border import NAMED, Arrived, ClientEvent, Unreadable, read_transaction
 from oshiyakusho_matrix.appservice.parked import park_letter, tell_of_letter
 from oshiyakusho_matrix.appservice.relations import release, target_of
 from oshiyakusho_matrix.appservice.tables import inbox_letter, keep_events
 from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.core.text import Text, plain
 from oshiyakusho_matrix.core.trail import following
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.store.errors import StatementRefused
@@ -27,6 +28,8 @@ logger = structlog.get_logger(__name__)
 
 #: So many letters are sorted at once, with about so many events: others wait to write meanwhile.
 _LETTERS, _EVENTS = 100, 500
+#: So many characters count as an event at least: 500 of the largest, not a hundred times what a body may have.
+_CHARACTERS = 65_536
 
 
 class Sieve(Protocol):
@@ -63,7 +66,8 @@ class Letters:
         """Keep a transaction; False if there is nothing in it to keep. ``Temporary`` if the database is away."""
         if all(map(self._is_ours, arrived.listed)):
             return False
-        values = {"txn_id": txn_id, "body": arrived.text, "events": len(arrived.listed), "received_at": self._now()}
+        events = max(len(arrived.listed), len(arrived.text) // _CHARACTERS)
+        values = {"txn_id": txn_id, "body": arrived.text, "events": events, "received_at": self._now()}
         await self._store.write_one(_KEEP, values)
         return True
 
@@ -84,8 +88,8 @@ class Letters:
             opened, damaged = self._open_all(letters)
             news = [event for each in opened for event in each.news]
             idle = await self._sieve(connection, news) if self._sieve is not None else ()
-        for letter, reason in damaged:
-            await self._park(letter, reason)
+        for letter, why in damaged:
+            await self._park(letter, why)
         try:
             await self._file_all(opened, idle)
         except _Overtaken:
@@ -105,27 +109,29 @@ class Letters:
     def _is_ours(self, event: object) -> bool:
         return isinstance(event, dict) and isinstance(event.get("state_key"), str) and event.get("sender") == self._bot
 
-    def _open_all(self, letters: Sequence[Row[Any]]) -> "tuple[list[_Opened], list[tuple[Row[Any], str]]]":
+    def _open_all(self, letters: Sequence[Row[Any]]) -> "tuple[list[_Opened], list[tuple[Row[Any], Text]]]":
         """Open letters; return beside them those that cannot be read, and why."""
-        opened, damaged = list[_Opened](), list[tuple[Row[Any], str]]()
+        opened, damaged = list[_Opened](), list[tuple[Row[Any], Text]]()
         for letter in letters:
             try:
                 opened.append(self._open(letter, read_transaction(letter.body)))
-            except (NotJson, BadTransaction) as error:
-                damaged.append((letter, str(error)))
+            except Unreadable as error:
+                damaged.append((letter, error.why))
         return opened, damaged
 
-    async def _park(self, letter: Row[Any], reason: str) -> None:
+    async def _park(self, letter: Row[Any], why: Text) -> None:
         async with self._store.transaction() as tx:
-            if (reference := await park_letter(tx, letter, reason, self._now())) is not None:
+            if (reference := await park_letter(tx, letter, why, self._now())) is not None:
+                reason = plain(why)
                 logger.error("a transaction was parked", transaction=letter.txn_id, reference=reference, reason=reason)
                 with tx.caused_by("parked transaction", reference), following(reference):
-                    await tell_of_letter(tx, self._outbox, reference, reason)
+                    await tell_of_letter(tx, self._outbox, reference, why)
 
     def _open(self, letter: Row[Any], arrived: Arrived) -> "_Opened":
         news = [event for event in arrived.events if event.state_key is None or event.sender != self._bot]
         # Not later than now: its events fall due then, and the clock may have been wrong when it came.
-        return _Opened(letter, news, arrived.misfits, min(letter.received_at, self._now()))
+        at = min(letter.received_at, self._now())
+        return _Opened(letter, news, at, misfits=arrived.misfits, named=arrived.named)
 
     async def _file_all(self, opened: Sequence["_Opened"], idle: Collection[str]) -> None:
         try:
@@ -151,8 +157,8 @@ class Letters:
                 await release(tx.connection, about=sorted(idle))
         for each in opened:
             if each.misfits:
-                self.misfits += len(each.misfits)
-                logger.warning("events that do not fit were left out", events=list(each.misfits))
+                self.misfits += each.misfits
+                logger.warning("events that do not fit were left out", number=each.misfits, first=list(each.named))
 
     async def _file_singly(self, each: "_Opened", idle: Collection[str]) -> None:
         """Leave out the event that the database refuses: one must never hold up all that come after it."""
@@ -165,18 +171,20 @@ class Letters:
             except StatementRefused:
                 refused.append(event.event_id)
         if refused:
-            logger.error("events that the database refused were left out", events=refused)
-        await self._file([_Opened(each.letter, (), (*each.misfits, *refused), each.at)], ())
+            logger.error("events that the database refused were left out", events=refused[:NAMED])
+        misfits, named = each.misfits + len(refused), (*each.named, *refused)[:NAMED]
+        await self._file([replace(each, news=(), misfits=misfits, named=named)], ())
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A letter, the events in it that concern us, the names of those that do not fit, and when it came."""
+    """A letter, the events in it that concern us, when it came, how many do not fit, and the names of some of them."""
 
     letter: Row[Any]
     news: Sequence[ClientEvent]
-    misfits: Sequence[str]
     at: datetime
+    misfits: int
+    named: Sequence[str]
 
 
 class _Overtaken(Exception):

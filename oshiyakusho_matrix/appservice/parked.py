@@ -11,10 +11,11 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Row, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from oshiyakusho_matrix.appservice.border import REASONS
 from oshiyakusho_matrix.appservice.relations import release
 from oshiyakusho_matrix.appservice.tables import inbox_event, inbox_letter, lanes
 from oshiyakusho_matrix.core.ids import reference_of
-from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.core.text import Text, Value, plain, say
 from oshiyakusho_matrix.outbox.interface import Outbox, ReplyTo
 from oshiyakusho_matrix.store.lanes import RowState
 from oshiyakusho_matrix.store.unit_of_work import Transaction
@@ -45,27 +46,32 @@ async def tell(tx: Transaction, outbox: Outbox, row: Row[Any], reason: str) -> N
         await outbox.reply(tx, ReplyTo(row.room_id, row.event_id, "ja"), sorry)
 
 
-async def park_letter(tx: Transaction, letter: Row[Any], reason: str, present: datetime) -> str | None:
+async def park_letter(tx: Transaction, letter: Row[Any], why: Text, present: datetime) -> str | None:
     """Put a letter aside and return its reference; None if another worker was faster."""
     reference = reference_of("letter", letter.txn_id, str(letter.seq))
     parked = await tx.connection.execute(
         update(inbox_letter)
         .where(inbox_letter.c.seq == letter.seq, inbox_letter.c.parked_at.is_(None))
-        .values(parked_at=present, reference=reference, last_error=reason)
+        .values(parked_at=present, reference=reference, last_error=plain(why))
     )
     return reference if parked.rowcount else None
 
 
-async def tell_of_letter(tx: Transaction, outbox: Outbox, reference: str, reason: str) -> None:
+async def tell_of_letter(tx: Transaction, outbox: Outbox, reference: str, why: Text) -> None:
     """Say in 事務局室 that a letter was put aside. Who wrote what is in it cannot be known."""
     text = say(
         "What the homeserver delivered at one time cannot be read any more, so I have put it aside: messages may go "
         "unanswered, people who came in may go unseen until the daily look. Please give the operators the reference "
         "{reference} (cause: {reason}).",
         reference=reference,
-        reason=reason,
+        reason=why,
     )
     await outbox.tell_secretariat(tx, text)
+
+
+def why_parked(letter: Row[Any, Any, Any]) -> Value:
+    """Return why a letter was put aside: kept in English, told in the language of whoever asks."""
+    return REASONS.get(letter.last_error, letter.last_error or "?")
 
 
 async def parked_letters(

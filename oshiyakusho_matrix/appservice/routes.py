@@ -5,7 +5,8 @@ Source: https://spec.matrix.org/v1.16/application-service-api/#homeserver---appl
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import aiohttp
@@ -16,8 +17,9 @@ from oshiyakusho_matrix.appservice.border import BadTransaction, NotJson, clean,
 from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.core.errors import Temporary
 
-#: Synapse sends at most 100 events of 65,536 bytes at a time; this is far above that, and bounds what we hold.
-LARGEST_BODY = 64 * 1024 * 1024
+#: In bytes. Synapse sends at most 100 events of 65,536 bytes at a time, of which ``prev_content`` may double each: 13.1
+#: million. What is refused comes again and again, so this is above that; not far, for JSON takes 40 times its size.
+LARGEST_BODY = 16 * 1024 * 1024
 #: In a request that showed the right token: the listener spares its connection.
 TRUSTED: Final = web.RequestKey("trusted", bool)
 
@@ -35,9 +37,10 @@ def appservice_routes(
         txn_id = clean(request.match_info["txn_id"])
         if len(txn_id) > 255:
             return _error(400, "M_INVALID_PARAM", "The transaction id is longer than 255 characters.")
-        body = await bodies.read(request)
-        if isinstance(body, web.Response):
-            return body
+        async with bodies.read(request) as body:
+            return body if isinstance(body, web.Response) else await kept(txn_id, body)
+
+    async def kept(txn_id: str, body: bytearray) -> web.StreamResponse:
         try:
             await inbox.receive(txn_id, read_transaction(body))
         except NotJson:
@@ -88,9 +91,7 @@ def _refusal(request: web.Request, hs_token: str) -> web.Response | None:
 
     The query parameter is how homeservers before version 1.4 of the specification did it.
     """
-    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-    given = [bearer.strip()] if scheme.lower() == "bearer" and bearer.strip() else []
-    given += request.query.getall("access_token", [])
+    given = [*_bearers(request), *request.query.getall("access_token", [])]
     if not given:
         return _error(401, "M_MISSING_TOKEN", "The hs_token is missing.")
     # No short cut: the time taken says nothing about which token was wrong.
@@ -98,19 +99,33 @@ def _refusal(request: web.Request, hs_token: str) -> web.Response | None:
     return None if all(right) else _error(403, "M_FORBIDDEN", "The hs_token is wrong.")
 
 
+def _bearers(request: web.Request) -> Iterator[str]:
+    for header in request.headers.getall("Authorization", []):
+        scheme, _, bearer = header.partition(" ")
+        if scheme.lower() == "bearer" and bearer.strip():
+            yield bearer.strip()
+
+
 class _Bodies:
-    """Reads bodies. All that are being read together hold no more than one may: a homeserver sends one at a time."""
+    """Reads bodies. All that are in hand together hold no more than one may: a homeserver sends one at a time."""
 
     def __init__(self, largest: int) -> None:
         self._largest = largest
         self._held = 0
 
-    async def read(self, request: web.Request) -> bytearray | web.Response:
-        """Return the body, or what to answer if it is too large (by what it says of itself, or by what comes)."""
+    @asynccontextmanager
+    async def read(self, request: web.Request) -> AsyncIterator[bytearray | web.Response]:
+        """Hand on the body, or what to answer if it is too large (by what it says of itself, or by what comes)."""
+        body = bytearray()
+        try:
+            yield await self._into(body, request)
+        finally:
+            self._held -= len(body)
+
+    async def _into(self, body: bytearray, request: web.Request) -> bytearray | web.Response:
         too_large = _error(413, "M_TOO_LARGE", f"A transaction may have {self._largest} bytes.")
         if (request.content_length or 0) > self._largest:
             return too_large
-        body = bytearray()
         try:
             async for chunk in request.content.iter_any():
                 body += chunk
@@ -121,8 +136,6 @@ class _Bodies:
                     return _error(503, "M_LIMIT_EXCEEDED", "Too much is being sent at once. Please try again.")
         except (ConnectionError, aiohttp.ClientPayloadError, web.RequestPayloadError, HttpProcessingError):
             return _error(400, "M_NOT_JSON", "The body ended too early, or is not encoded as it says.")
-        finally:
-            self._held -= len(body)
         return body
 
 

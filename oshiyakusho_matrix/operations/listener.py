@@ -2,12 +2,16 @@
 
 aiohttp bounds heads, not time or the number of connections. So each connection gets a time for its next request to come
 and a time for it to be answered, and there are only so many connections. One too many is no reason to turn a new one
-away, for that may be the homeserver: the one that has waited longest for a request is closed instead. Who has shown the
-homeserver's token is spared.
+away, for that may be the homeserver: the one that has been open longest is closed instead, even while it is being
+answered. Who has shown the homeserver's token is spared.
+
+A stranger gets one answer a connection, and few connections are taken up at once. So whoever asks without end has to
+line up again each time, behind whoever came meanwhile, and what else is to be done here gets its turn in between.
 """
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +31,12 @@ logger = structlog.get_logger(__name__)
 #: aiohttp would log each malformed request with what was in it: strangers could fill the log, and write in it.
 _UNHEARD: Final = logging.getLogger("oshiyakusho_matrix.unheard")
 _UNHEARD.setLevel(logging.CRITICAL + 1)
+
+#: So many connections are taken up in one turn of the loop: so the homeserver's has shown its token, which takes some
+#: five turns, long before it is the one that is open longest.
+_AT_ONCE: Final = 4
+#: So many may stand in line for that, in the kernel, which passes them on in their order.
+_LINE: Final = 1024
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -77,7 +87,13 @@ async def _server(door: "_Door", runner: web.AppRunner, where: Listen) -> asynci
         return _Connection(door, runner)
 
     try:
-        return await asyncio.get_running_loop().create_server(connection, where.host, where.port)
+        # To asyncio the backlog is both: how many stand in line, and how many of them it takes up at once.
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(connection, where.host, where.port, backlog=_AT_ONCE)
+        for each in server.sockets:
+            with socket.socket(fileno=each.dup().detach()) as same:
+                same.listen(_LINE)
+        return server
     except OSError as error:
         raise Misconfigured(
             f"Cannot listen on {where} ({error.strerror}): choose another address, or end what holds it."
@@ -85,18 +101,17 @@ async def _server(door: "_Door", runner: web.AppRunner, where: Listen) -> asynci
 
 
 class _Door:
-    """The connections that are open: ``waiting`` for a request in the order of since when, and all by transport."""
+    """The connections that are open, by transport, in the order in which they were opened."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.open: dict[asyncio.BaseTransport, _Connection] = {}
-        self.waiting: dict[_Connection, None] = {}
 
     def make_room(self) -> bool:
-        """Close the connection that has waited longest, if there are too many; False if none may be closed."""
+        """Close the stranger's connection that is open longest, if there are too many; False if there is none."""
         if len(self.open) < self.limits.connections:
             return True
-        longest = next(iter(self.waiting), None)
+        longest = next((each for each in self.open.values() if not each.trusted), None)
         if longest is not None:
             longest.end()
         return longest is not None
@@ -107,11 +122,14 @@ class _Door:
         connection = self.open.get(request.transport) if request.transport is not None else None
         if connection is None:
             return await _answer(request, handler)  # it is gone already; aiohttp will notice
-        connection.answer()
+        connection.answer(request)
         try:
-            return await _answer(request, handler)
-        finally:
-            connection.wait(trusted=TRUSTED in request)
+            answer = await _answer(request, handler)
+        except web.HTTPException as refusal:
+            connection.answered(refusal)
+            raise
+        connection.answered(answer)
+        return answer
 
 
 async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -134,6 +152,12 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._trusted = False
+        self._request: web.Request | None = None
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the homeserver's token was shown here, be it by the request that is being answered."""
+        return self._trusted or (self._request is not None and TRUSTED in self._request)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -143,7 +167,7 @@ class _Connection(asyncio.Protocol):
         self._door.open[transport] = self
         self._inner = self._runner.server()
         self._inner.connection_made(transport)
-        self.wait()
+        self._allow(self._door.limits.head)
 
     def data_received(self, data: bytes) -> None:
         if self._inner is not None:
@@ -158,7 +182,6 @@ class _Connection(asyncio.Protocol):
             self._inner.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._door.waiting.pop(self, None)
         if self._timer is not None:
             self._timer.cancel()
         if self._transport is not None:
@@ -167,19 +190,18 @@ class _Connection(asyncio.Protocol):
         if inner is not None:
             inner.connection_lost(exc)
 
-    def wait(self, *, trusted: bool = False) -> None:
-        """Wait for a request to come. ``trusted``: it was the homeserver that was answered."""
-        self._trusted = self._trusted or trusted
-        if self._inner is None:
-            return
-        self._allow(self._door.limits.trusted if self._trusted else self._door.limits.head)
-        if not self._trusted:
-            self._door.waiting[self] = None
-
-    def answer(self) -> None:
+    def answer(self, request: web.Request) -> None:
         """A request has come and is being answered."""
-        self._door.waiting.pop(self, None)
+        self._request = request
         self._allow(self._door.limits.request)
+
+    def answered(self, answer: web.StreamResponse) -> None:
+        """``answer`` is ready to be sent: the last one here for a stranger, and the homeserver may ask again."""
+        self._trusted, self._request = self.trusted, None
+        if not self._trusted:
+            answer.force_close()
+        if self._inner is not None:
+            self._allow(self._door.limits.trusted if self._trusted else self._door.limits.head)
 
     def end(self) -> None:
         """Close without a word: who is too slow for a request would not wait for an answer to it."""

@@ -3,15 +3,18 @@
 ``serving`` makes one ``Health`` a process. A homeserver that is away is told and makes nothing unready: nobody else
 could serve in our place, and a restart would bring nothing but a delay. A database that is away does: without it no
 transaction is kept.
+
+Who asks need not show a token. So what has to be looked up for an answer is looked up once a second at most.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import structlog
 from aiohttp import web
@@ -28,6 +31,10 @@ logger = structlog.get_logger(__name__)
 LOOK_EVERY = timedelta(seconds=30)
 #: Seconds that a watchdog is kept waiting for the database; most give up after 3 or more.
 PATIENCE = 2.0
+#: For so long what was looked up for an answer is told again.
+_HOLDS: Final = timedelta(seconds=1)
+
+_Found = TypeVar("_Found")
 
 
 class Phase(StrEnum):
@@ -106,11 +113,35 @@ class Metrics(Protocol):
         """Return the metrics in Prometheus' text format."""
 
 
-def monitoring_routes(watch: Metrics, health: Health) -> list[web.RouteDef]:
-    """Return the routes, for the operators' listener only."""
+class _Once(Generic[_Found]):
+    """Looks once for all who ask meanwhile, and while it ``holds`` after it has found something or failed."""
+
+    def __init__(self, look: Callable[[], Awaitable[_Found]], holds: timedelta) -> None:
+        self._look = look
+        self._holds = holds.total_seconds()
+        self._task: asyncio.Task[_Found] | None = None
+        self._until = 0.0
+
+    async def found(self) -> _Found:
+        """Return what was found. Raises what looking raised."""
+        if self._task is None or (self._task.done() and time.monotonic() >= self._until):
+            self._task = asyncio.create_task(self._find(), name="look for who asked")
+        # One who gives up takes nothing away from the others.
+        return await asyncio.shield(self._task)
+
+    async def _find(self) -> _Found:
+        try:
+            return await self._look()
+        finally:
+            self._until = time.monotonic() + self._holds
+
+
+def monitoring_routes(watch: Metrics, health: Health, *, holds: timedelta = _HOLDS) -> list[web.RouteDef]:
+    """Return the routes, for the operators' listener only. ``holds``: for how long what was looked up is told again."""
+    page, database_answers = _Once(watch.page, holds), _Once(health.database_answers, holds)
 
     async def healthz(_request: web.Request) -> web.Response:
-        database = await health.database_answers()
+        database = await database_answers.found()
         ready = database and health.phase is Phase.READY
         body = {
             "status": health.phase if database or health.phase is not Phase.READY else "no database",
@@ -124,7 +155,7 @@ def monitoring_routes(watch: Metrics, health: Health) -> list[web.RouteDef]:
 
     async def metrics(_request: web.Request) -> web.Response:
         return web.Response(
-            body=await watch.page(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+            body=await page.found(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
         )
 
     return [web.get("/healthz", healthz), web.get("/healthz/live", live), web.get("/metrics", metrics)]

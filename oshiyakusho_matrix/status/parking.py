@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from oshiyakusho_matrix.appservice.inbox import Inbox
-from oshiyakusho_matrix.appservice.parked import parked_letters
+from oshiyakusho_matrix.appservice.parked import parked_letters, why_parked
 from oshiyakusho_matrix.appservice.tables import lanes as events
 from oshiyakusho_matrix.core.text import Text, Value, say
 from oshiyakusho_matrix.outbox.sender import OutboxSender
@@ -54,7 +54,7 @@ class Parking:
             for row in await events.parked(tx.connection, reference=reference, limit=limit)
         ]
         found += [
-            Parked(row.reference or "?", say("events that were delivered together"), row.last_error or "?")
+            Parked(row.reference or "?", say("events that were delivered together"), why_parked(row))
             for row in await parked_letters(tx.connection, reference=reference, limit=limit)
         ]
         found += [

@@ -46,9 +46,9 @@ class Target:
         for homeserver in self.homeservers:
             homeserver.close()
 
-    def memory(self) -> float:
-        """MiB."""
-        return resident_mib(self.pid)
+    def memory(self, *, peak: bool = False) -> float:
+        """MiB; with ``peak`` the most that there ever was."""
+        return resident_mib(self.pid, peak=peak)
 
 
 @contextmanager

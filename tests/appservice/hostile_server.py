@@ -1,7 +1,7 @@
 """The listener with the application service's routes, in a process of its own, so that its memory can be looked at.
 
 Run as ``python -m tests.appservice.hostile_server DIRECTORY HEAD REQUEST`` (seconds). It says its port on a line of its
-own and serves until its standard input ends. Nothing but transactions and ``/counts`` is behind it.
+own and serves until its standard input ends. It has transactions, ``/counts`` and ``/never``, which does not answer.
 """
 
 import asyncio
@@ -40,9 +40,14 @@ async def main(directory: Path, limits: Limits) -> None:
         found = await inbox.backlog()
         return web.json_response({"pending": found.pending, "parked": found.parked, "misfits": inbox.misfits})
 
+    async def never(_request: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        return web.Response()
+
     application = web.Application()
     application.add_routes(appservice_routes(inbox, TOKEN))
     application.router.add_get("/counts", counts)
+    application.router.add_get("/never", never)
     reserved = ReservedPort()
     port = reserved.open_to_listeners()
     async with handling(inbox), listening(application, Listen("127.0.0.1", port), limits=limits):

@@ -1,6 +1,7 @@
 """Whatever a transaction holds, its good events are kept and nothing is stored that a database refuses."""
 
 import json
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oshiyakusho_matrix.appservice.border import BadTransaction, NotJson, read_transaction
+from oshiyakusho_matrix.appservice.border import NAMED, BadTransaction, ClientEvent, NotJson, read_transaction
 from tests.appservice.fakes import message
 
 ANY_JSON = st.recursive(
@@ -28,7 +29,7 @@ def test_good_events_pass_among_junk_and_everything_kept_is_storable(content: di
     good = message("$good", content=content)
     arrived = read_transaction(body_of(*junk, good))
     assert [event.event_id for event in arrived.events] == ["$good"]
-    assert len(arrived.misfits) == len(junk)
+    assert (arrived.misfits, len(arrived.named)) == (len(junk), len(junk))
     kept = json.dumps(arrived.events[0].model_dump(), allow_nan=False, ensure_ascii=False)
     assert "\\u0000" not in kept
     kept.encode("utf-8")
@@ -44,7 +45,8 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
 def test_any_field_of_any_type_never_breaks_the_others(field: str, value: object) -> None:
     arrived = read_transaction(body_of(message("$odd") | {field: value}, message("$good")))
     assert arrived.events[-1].event_id == "$good"
-    assert len(arrived.events) + len(arrived.misfits) == 2
+    assert len(arrived.events) + arrived.misfits == 2
+    assert len(arrived.named) == arrived.misfits
 
 
 def test_nul_and_lone_surrogates_are_replaced_everywhere() -> None:
@@ -99,5 +101,28 @@ def test_what_has_no_events_is_refused(raw: bytes) -> None:
 def test_ids_longer_than_matrix_allows_are_misfits() -> None:
     arrived = read_transaction(body_of(message("$" + "x" * 300), message("$b", type="t" * 256), message("$c")))
     assert [event.event_id for event in arrived.events] == ["$c"]
-    assert len(arrived.misfits) == 2
-    assert max(map(len, arrived.misfits)) <= 100
+    assert arrived.misfits == 2
+    assert max(map(len, arrived.named)) <= 100
+
+
+def test_of_many_misfits_few_are_named_and_all_are_counted() -> None:
+    odd = [message(f"$long{number}", sender="s" * 300) for number in range(30)]
+    arrived = read_transaction(body_of(*odd, *([[]] * 1000), message("$good")))
+    assert (arrived.misfits, len(arrived.events)) == (1030, 1)
+    assert list(arrived.named) == [event["event_id"] for event in odd][:NAMED]
+
+
+@pytest.mark.parametrize("odd", [3, "x", [], {}, {"event_id": "$a"}, {**message("$a"), "room_id": 1}, [message("$a")]])
+def test_what_is_plainly_no_event_is_not_examined(odd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def examine(_value: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(ClientEvent, "model_validate", examine)
+    assert read_transaction(body_of(odd, odd)).misfits == 2
+
+
+def test_a_string_without_an_end_is_looked_through_once() -> None:
+    began = time.process_time()
+    with pytest.raises(NotJson):
+        read_transaction(b'{"events":[' + b"[" * 2000 + b'"' + b'\\"' * 100_000)
+    assert time.process_time() - began < 2

@@ -1,13 +1,16 @@
 """Whoever reaches the port can neither fill the memory, nor keep the homeserver out, nor have anything stored."""
 
+import asyncio
 import itertools
 import json
 import os
 import random
 import resource
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from oshiyakusho_matrix.appservice.routes import LARGEST_BODY
 from oshiyakusho_matrix.operations.listener import Limits
 from tests.appservice.fakes import message
 from tests.appservice.hostile import (
@@ -32,6 +36,8 @@ from tests.support.memory import TELLS
 pytestmark = pytest.mark.skipif(not TELLS, reason="this system does not tell how much memory a process has")
 
 MOST = Limits().connections
+#: In MiB, for a body of ``LARGEST_BODY``: bytes, text, text that is kept, and what is made of it.
+MOST_TAKEN = 150
 FUZZED = int(os.environ.get("FUZZ_TRANSACTIONS", "1000000"))
 MANY = int(os.environ.get("HOSTILE_CONNECTIONS", "10000"))
 
@@ -52,6 +58,8 @@ def flood(target: Target, connections: int) -> None:
         target.connect().sendall(b"PUT /_matrix")
         if number % 500 == 250:
             assert deliver(target.homeserver(), f"new{number}", [message(f"$new{number}")]) == 200
+    # Behind all of them in line: once it is answered, they have been taken up.
+    assert deliver(target.homeserver(), "last", [message("$last")]) == 200
     socket_before = old.sock
     assert deliver(old, "after", [message("$after")]) == 200
     assert old.sock is socket_before, "the homeserver's own connection was spared"
@@ -87,15 +95,83 @@ def test_a_head_that_does_not_end_is_not_waited_for(tmp_path: Path, said: bytes,
         assert 0.5 < seconds_until_closed(connection, drip) < 5
 
 
-def test_a_head_after_the_first_request_is_not_waited_for_either(tmp_path: Path) -> None:
-    with serving(tmp_path, head=1) as target:
-        connection = target.connect()
-        connection.sendall(b"GET /counts HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert status_of(connection) == 200
-        while not connection.recv(1000).endswith(b"}"):
-            pass
-        connection.sendall(b"GET /")
-        assert 0.5 < seconds_until_closed(connection, b"x") < 5
+GET = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_a_stranger_gets_one_answer_a_connection_however_many_are_asked_for(target: Target) -> None:
+    connection = target.connect()
+    connection.sendall(GET % b"counts" + GET % b"counts")
+    said = b"".join(iter(lambda: connection.recv(1000), b""))
+    assert (said.count(b"HTTP/1.1 200"), said.count(b"pending")) == (1, 1)
+    refused = target.connect()
+    refused.sendall(GET % b"nothing" + GET % b"nothing")
+    assert b"".join(iter(lambda: refused.recv(1000), b"")).count(b"HTTP/1.1 404") == 1
+
+
+def test_strangers_who_are_being_answered_make_room_those_first_who_came_first(target: Target) -> None:
+    old = target.homeserver()
+    assert deliver(old, "before", [message("$before")]) == 200
+    socket_before = old.sock
+    for _ in range(MOST + 20):
+        target.connect().sendall(GET % b"never")
+    assert deliver(target.homeserver(), "new", [message("$new")]) == 200
+    assert deliver(old, "after", [message("$after")]) == 200
+    assert old.sock is socket_before
+    closed = [is_closed(each) for each in target.open]
+    assert all(closed[:20])
+    assert not any(closed[30:])
+
+
+def test_who_has_shown_the_token_is_spared_while_the_first_body_still_comes(target: Target) -> None:
+    homeserver = target.connect()
+    body = json.dumps({"events": [message("$a")]}).encode()
+    homeserver.sendall(put(1, length=len(body)) + body[:10])
+    for _ in range(2 * MOST):
+        target.connect().sendall(b"GET /")
+    while not is_closed(target.open[MOST - 1]):  # whoever came before has been closed, too
+        time.sleep(0.05)
+    homeserver.sendall(body[10:])
+    assert status_of(homeserver) == 200
+
+
+def ask_without_end(target: Target, callers: int, until: threading.Event) -> int:
+    """Ask again and again on many connections, and anew when one is closed; return how often there was an answer."""
+
+    async def ask() -> int:
+        answers = 0
+        while not until.is_set():
+            with suppress(OSError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
+                with closing(writer):
+                    while not until.is_set():
+                        writer.write(GET % b"counts")
+                        if not await reader.read(1000):
+                            break
+                        answers += 1
+        return answers
+
+    async def all_() -> int:
+        return sum(await asyncio.gather(*(ask() for _ in range(callers))))
+
+    return asyncio.run(all_())
+
+
+@pytest.mark.parametrize("callers", [MOST + 50, pytest.param(4 * MOST, marks=pytest.mark.soak)])
+def test_whoever_asks_without_end_keeps_the_homeserver_not_out(target: Target, callers: int) -> None:
+    until = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        flood = pool.submit(ask_without_end, target, callers, until)
+        try:
+            while len(os.listdir(f"/proc/{target.pid}/fd")) < MOST:
+                assert not flood.done()
+                time.sleep(0.05)
+            began = time.monotonic()
+            for number in range(20):
+                assert deliver(target.homeserver(), f"new{number}", [message(f"$new{number}")]) == 200
+            took = time.monotonic() - began
+        finally:
+            until.set()
+        print(f"{callers} callers, {flood.result(30)} answers: 20 transactions on new connections took {took:.1f} s")
 
 
 def test_a_body_that_does_not_end_is_not_waited_for_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
@@ -116,7 +192,7 @@ def test_a_body_without_the_right_token_is_refused_before_it_comes_and_not_waite
 
 
 def bodies(target: Target, connections: int, token: str | None, *, patience: float) -> list[int]:
-    """Declare a body of 50 MB on each of many connections, and send two of it; return the answers, -1 for none.
+    """Declare a body of 15 MB on each of many connections, and send two of it; return the answers, -1 for none.
 
     ``patience`` is in seconds, for each answer.
     """
@@ -126,7 +202,7 @@ def bodies(target: Target, connections: int, token: str | None, *, patience: flo
         made.append(connection)
         connection.settimeout(0.5)
         with suppress(OSError):  # it may be refused while we send
-            connection.sendall(put(number, length=50_000_000, token=token) + b" " * 2_000_000)
+            connection.sendall(put(number, length=15_000_000, token=token) + b" " * 2_000_000)
     answers = []
     for connection in made:
         connection.settimeout(patience)
@@ -201,6 +277,44 @@ def test_whatever_a_transaction_holds_is_taken_or_refused_and_handled(
     assert deliver(homeserver, f"h{next(NUMBERS)}", b'{"events": [' + raw + b"]}") in (200, 400)
     homeserver.close()
     assert counts(sturdy)["parked"] == 0
+
+
+def test_a_transaction_as_large_as_they_get_is_taken(target: Target) -> None:
+    text = "x" * 65_000
+    events = [message(f"$e{n}", body=text, unsigned={"prev_content": {"body": text}}) for n in range(100)]
+    assert deliver(target.homeserver(), 1, events) == 200
+    assert deliver(target.homeserver(), 2, b" " * (LARGEST_BODY + 1)) == 413
+
+
+FEW = b"[]," * 300_000 + b'{"event_id":"$x"},' * 50_000 + b"1]}"
+HUGE = {
+    "deep, then one long string": b'{"events":[' + b"[" * 2000 + b'"' + b"a" * (LARGEST_BODY - 3000),
+    "the same with an end": b'{"events":['
+    + b"[" * 2000
+    + b'"'
+    + b"a" * (LARGEST_BODY - 5000)
+    + b'"'
+    + b"]" * 2000
+    + b"]}",
+    "deep without an end": b'{"events":' + b"[" * (LARGEST_BODY - 100),
+    "much that is no event": b'{"events":[' + FEW,
+}
+
+
+@pytest.mark.parametrize("body", HUGE.values(), ids=HUGE)
+def test_huge_json_takes_little_more_memory_than_its_size_and_few_words_in_the_log(
+    target: Target, tmp_path: Path, body: bytes
+) -> None:
+    homeserver = target.homeserver()
+    assert deliver(homeserver, "before", [message("$before")]) == 200
+    before = target.memory(peak=True)
+    assert deliver(homeserver, "huge", body) in (200, 400)
+    while counts(target)["pending"]:
+        time.sleep(0.1)
+    taken = target.memory(peak=True) - before
+    print(f"{len(body)} bytes: {taken:.0f} MiB at most")
+    assert taken < MOST_TAKEN
+    assert (tmp_path / "log").stat().st_size < 10_000
 
 
 DEEP = [

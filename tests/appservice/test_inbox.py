@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Row, select, update
 
+from oshiyakusho_matrix.appservice import letters
 from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
 from oshiyakusho_matrix.appservice.tables import inbox_event
@@ -146,6 +147,19 @@ async def test_two_workers_on_one_database_write_each_event_once(store: Store) -
         await settled(one)
         await settled(other)
     assert sorted(book.entries) == sorted(f"$e{number}" for number in range(60))
+
+
+async def test_of_large_transactions_few_are_sorted_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(letters, "_CHARACTERS", 100)
+    inbox = Inbox(store, Book(), RememberingOutbox(), bot=BOT)
+    for number in range(5):
+        await deliver(inbox, str(number), [message(f"${number}", body="x" * 20_000)])
+    sorting = letters.Letters(store, RememberingOutbox(), bot=BOT, sieve=None, now=now)
+    sorted_ = list[int]()
+    while await sorting.sort():
+        async with store.reading() as connection:
+            sorted_.append(len((await connection.execute(select(inbox_event.c.seq))).all()))
+    assert sorted_ == [2, 4, 5]
 
 
 async def test_a_room_waits_for_its_event_while_others_go_on(store: Store) -> None:

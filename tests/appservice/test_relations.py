@@ -111,7 +111,7 @@ async def test_a_redaction_that_comes_first_is_held_and_holds_nobody_up(
     assert desk.handled == ["$other"]
     assert (await desk.states())["$redaction"] == "held"
     await desk.hear(message("$command"))
-    assert desk.handled == ["$redaction", "$other"]
+    assert desk.handled == ["$other", "$redaction"]
 
 
 async def test_what_others_redact_is_handled_all_the_same(desk: Desk) -> None:

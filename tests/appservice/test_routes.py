@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import hmac
 import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -13,9 +14,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from oshiyakusho_matrix.appservice.border import Arrived
 from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.appservice.routes import appservice_routes
 from oshiyakusho_matrix.appservice.tables import inbox_event, inbox_letter
@@ -88,6 +91,33 @@ async def test_only_the_homeserver_may_call(client: Client, store: Store) -> Non
         assert (await answer(response), await stored(store)) == (expected, kept), (headers, query)
 
 
+@pytest.mark.parametrize("tokens", [(TOKEN, "wrong"), ("wrong", TOKEN)])
+async def test_every_token_that_is_given_has_to_be_right(client: Client, store: Store, tokens: Sequence[str]) -> None:
+    headers = CIMultiDict([("Authorization", f"Bearer {token}") for token in tokens])
+    response = await client.put(TRANSACTION, json={"events": [message("$a")]}, headers=headers)
+    assert (await answer(response), await stored(store)) == ((403, "M_FORBIDDEN"), 0)
+
+
+async def test_only_a_comparison_in_constant_time_tells_whether_a_token_is_right(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared, verdict = list[bytes](), True
+
+    def compare(given: bytes, right: bytes) -> bool:
+        assert right == TOKEN.encode()
+        compared.append(given)
+        return verdict
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    ping = "/_matrix/app/v1/ping"
+    assert (
+        await client.post(ping, headers={"Authorization": "Bearer one"}, params={"access_token": "two"})
+    ).status == 200
+    verdict = False
+    assert (await client.post(ping, headers=BEARER, params={"access_token": TOKEN})).status == 403
+    assert compared == [b"one", b"two", TOKEN.encode(), TOKEN.encode()], "the second is looked at whatever the first is"
+
+
 async def test_every_route_wants_the_token(client: Client) -> None:
     for method, path in (
         ("POST", "/_matrix/app/v1/ping"),
@@ -148,6 +178,28 @@ async def test_a_packed_body_is_bounded_by_what_it_unpacks_to(client: Client) ->
     bomb = gzip.compress(b'{"events": [' + b" " * 5_000_000 + b"]}")
     response = await client.put(TRANSACTION, data=bomb, headers=BEARER | {"Content-Encoding": "gzip"})
     assert await answer(response) == (413, "M_TOO_LARGE")
+
+
+async def test_a_body_counts_until_what_is_in_it_is_kept(store: Store) -> None:
+    keeping, go = asyncio.Event(), asyncio.Event()
+
+    class Slow(Inbox):
+        async def receive(self, txn_id: str, arrived: Arrived) -> None:
+            keeping.set()
+            await go.wait()
+            await super().receive(txn_id, arrived)
+
+    app = web.Application()
+    app.add_routes(appservice_routes(Slow(store, Book(), RememberingOutbox(), bot=BOT), TOKEN, largest_body=100_000))
+    body = {"events": [message("$a", body="x" * 60_000)]}
+    async with TestClient(TestServer(app)) as client:
+        first = asyncio.create_task(client.put(TRANSACTION, json=body, headers=BEARER))
+        await asyncio.wait_for(keeping.wait(), 10)
+        meanwhile = await asyncio.wait_for(client.put("/transactions/2", json=body, headers=BEARER), 10)
+        assert await answer(meanwhile) == (503, "M_LIMIT_EXCEEDED")
+        go.set()
+        assert (await first).status == 200
+        assert (await client.put("/transactions/2", json=body, headers=BEARER)).status == 200
 
 
 async def test_a_transaction_id_may_hold_anything_but_not_without_end(client: Client, store: Store) -> None:

@@ -15,6 +15,7 @@ from oshiyakusho_matrix.commands.tables import audit
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.outbox.tables import outbox_message
 from oshiyakusho_matrix.reconcile.tables import work
 from oshiyakusho_matrix.status.parking import Parked
@@ -209,12 +210,13 @@ async def test_a_transaction_that_cannot_be_read_is_set_aside_told_and_given_up_
     await damage_a_letter(city, '{"events": [秘密')
     told = await city.ask("!status")  # what came after it is read all the same
     (line,) = (line for line in told.splitlines() if "まとめて届いた受信" in line)
-    assert "the body is no JSON" in line
+    assert line.endswith("（JSON として読めません）")
     reference = line.strip("- ").partition("：")[0]
     assert f"受付番号 {reference} をお伝えください" in city.heard()
     assert (await city.app.status.figures()).inbox.parked == 1
     (found,) = await parked_of(city)
-    assert (found.reference, found.why) == (reference, "the body is no JSON")
+    assert (found.reference, found.why) == (reference, say("the body is no JSON"))
+    assert "原因: JSON として読めません" in city.heard()
     assert "1 件をあきらめ" in await city.confirm(f"!drop {reference}")
     assert "問題はありません" in await city.ask("!status")
     assert "秘密" not in city.heard()
