@@ -221,8 +221,10 @@ class CityHallApp:
             # Due at once: what happened while we were away is looked for in every room.
             await self.queue.ask(tx, EVERY_DAY)
             await self.queue.hurry(tx)
-            for waiting in (inbox_lanes, outbox_lanes):
+            for waiting, wake in ((inbox_lanes, self.inbox.wake), (outbox_lanes, self.sender.wake)):
                 await waiting.hurry(tx.connection, now())
+                # They may have looked already, and sleep until what they saw falls due.
+                tx.after_commit(wake)
 
     async def announce(self) -> bool:
         """Ask the homeserver to deliver what it holds back; False (and logged) if it cannot reach us yet."""

@@ -2,18 +2,22 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import time_machine
 
+from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Refused, Temporary
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
 from oshiyakusho_matrix.core.text import plain
 from oshiyakusho_matrix.divisions.domain import Lifecycle
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.homeserver.interface import NewRoom
+from tests.appservice.fakes import sort_letters
 from tests.conftest import NewDatabase
 from tests.divisions.little_town import CITYHALL, KINDS, ROOMS, SECOND, division, write_town
 from tests.support.fake_city import HALL, OFFICE, SECRETARY, SERVER, FakeCity, alias, fake_city, someone
@@ -71,6 +75,22 @@ async def test_a_restart_writes_nothing(tmp_path: Path, database_url: str) -> No
     async with fake_city(database_url, rooms, hs=hs) as city:
         assert set(hs.calls) <= READS
         assert await city.parked() == []
+
+
+async def test_what_came_while_the_clock_was_ahead_is_handled_by_the_next_start(
+    tmp_path: Path, database_url: str
+) -> None:
+    rooms, hs = write_town(tmp_path / "rooms"), FakeHomeserver(BOT)
+    async with fake_city(database_url, rooms, hs=hs) as city:
+        await city.app.inbox.stop()
+        with time_machine.travel(now() + timedelta(hours=3)):
+            asked = await hs.say_as(SECRETARY, OFFICE, "!help")
+            await hs.deliver_pending()
+            await sort_letters(city.app.store)
+    async with fake_city(database_url, rooms, hs=hs) as city:
+        await city.settle()
+        relations = [event["content"].get("m.relates_to", {}) for event in city.said()]
+        assert [r for r in relations if r.get("m.in_reply_to", {}).get("event_id") == asked], relations
 
 
 async def test_a_lost_database_is_filled_again_from_the_rooms_that_are_there(

@@ -46,6 +46,8 @@ logger = structlog.get_logger(__name__)
 _SORTING = "letters"
 #: A room with much to say gives way to others after this many events.
 _TURN = 50
+#: So many rooms are worked on while letters wait to be sorted.
+_MEANWHILE = 1
 
 
 class Inbox:
@@ -75,6 +77,7 @@ class Inbox:
         self._sorting = self._more = False
         self._holder = secrets.token_hex(8)
         self._worker = Worker("inbox", self, hands=hands, look_every=LOOK_EVERY if store.shared else None, now=now)
+        self.wake = self._worker.wake
 
     @property
     def misfits(self) -> int:
@@ -135,9 +138,12 @@ class Inbox:
         if held_until is not None and held_until <= present:
             held_until = await take_up(self._store, present)
         sorting = [Job(_SORTING, self._sort)] if unsorted and _SORTING not in busy else []
-        if len(sorting) == limit:
-            return Batch(sorting)
+        if unsorted:
+            # What came last is asked for in a room that may be quiet: it is known once all is sorted.
+            limit = min(limit, max(1 + _MEANWHILE - len(busy), 0))
         limit -= len(sorting)
+        if limit <= 0:
+            return Batch(sorting)
         taken = await lanes.take(self._store, self._holder, busy=busy, limit=limit, present=present)
         times = [time for time in (taken.next_due, held_until) if time is not None]
         jobs = [Job(room_id, partial(self._handle_room, room_id)) for room_id in taken.lanes]
