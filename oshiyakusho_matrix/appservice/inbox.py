@@ -47,7 +47,7 @@ _SORTING = "letters"
 #: A room with much to say gives way to others after this many events.
 _TURN = 50
 #: So many rooms are worked on while letters wait to be sorted.
-_MEANWHILE = 1
+_MEANWHILE = 2
 
 
 class Inbox:

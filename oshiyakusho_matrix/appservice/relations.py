@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, case, func, null, or_, select, update
+from sqlalchemy import Row, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.appservice.border import ClientEvent
@@ -141,7 +141,12 @@ async def finish(connection: AsyncConnection, rows: Sequence[Row[Any]], changes:
 
 
 async def hold(connection: AsyncConnection, row: Row[Any], until: datetime) -> bool:
-    """Lay an event aside until its target has been handled; False if there is nothing to wait for, or it has waited."""
+    """Lay an event aside until its target has been handled; False if there is nothing to wait for.
+
+    A redaction need not wait: whatever becomes of it, ``changes_to`` finds it when its target comes.
+    """
+    if row.type == REDACTION:
+        return False
     target = inbox_event.alias()
     known = select(target.c.seq).where(
         target.c.event_id == row.refers_to, target.c.state.in_((RowState.DONE, RowState.PARKED))
@@ -149,7 +154,6 @@ async def hold(connection: AsyncConnection, row: Row[Any], until: datetime) -> b
     held = await connection.execute(
         update(inbox_event)
         .where(inbox_event.c.seq == row.seq, inbox_event.c.state == RowState.PENDING, ~known.exists())
-        .where(inbox_event.c.due_at == inbox_event.c.received_at)
         .values(state=RowState.HELD, due_at=until)
     )
     return bool(held.rowcount)
@@ -159,17 +163,11 @@ async def release(connection: AsyncConnection, *, about: Sequence[str] = (), due
     """Take up again what waits for one of the events ``about``, or has waited until ``due``; return how many."""
     over = inbox_event.c.due_at <= due if due is not None else None
     awaited = inbox_event.c.refers_to.in_(about)
-    # Whatever it waited for, it waits no more. What is redacted may still come, and is withdrawn then.
-    kept = case((and_(inbox_event.c.type == REDACTION, ~awaited), inbox_event.c.refers_to), else_=null())
     released = await connection.execute(
         update(inbox_event)
         .where(and_(inbox_event.c.state == RowState.HELD, awaited if over is None else or_(awaited, over)))
-        # Not when it came if that was in vain, by which ``hold`` knows that it has waited.
-        .values(
-            state=RowState.PENDING,
-            refers_to=kept,
-            due_at=case((awaited, inbox_event.c.received_at), else_=inbox_event.c.due_at),
-        )
+        # Whatever it waited for, it waits no more.
+        .values(state=RowState.PENDING, refers_to=None, due_at=inbox_event.c.received_at)
     )
     return released.rowcount
 

@@ -17,9 +17,10 @@ from oshiyakusho_matrix.appservice.border import BadTransaction, NotJson, clean,
 from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.core.errors import Temporary
 
-#: In bytes. Synapse sends at most 100 events of 65,536 bytes at a time, of which ``prev_content`` may double each: 13.1
-#: million. What is refused comes again and again, so this is above that; not far, for JSON takes 40 times its size.
-LARGEST_BODY = 16 * 1024 * 1024
+#: In bytes. Synapse sends at most 100 events of 65,536 bytes at a time, but an invite carries what another homeserver
+#: says of the room, up to 13 million each. What is refused comes again for ever, so this is far above what was ever
+#: seen; it is bounded all the same, for JSON may take 40 times its size.
+LARGEST_BODY = 64 * 1024 * 1024
 #: In a request that showed the right token: the listener spares its connection.
 TRUSTED: Final = web.RequestKey("trusted", bool)
 

@@ -14,7 +14,7 @@ from oshiyakusho_matrix.homeserver.accounts import Accounts
 from oshiyakusho_matrix.homeserver.creation import creation_body
 from oshiyakusho_matrix.homeserver.errors import Answer, away
 from oshiyakusho_matrix.homeserver.interface import Content, Forbidden, NewRoom, StateEvent
-from oshiyakusho_matrix.homeserver.shared_rooms import ask_shared_rooms
+from oshiyakusho_matrix.homeserver.shared_rooms import SharedRooms
 from oshiyakusho_matrix.homeserver.wire import CLIENT_V3, Wire
 
 _INSIDE = ("join", "invite")
@@ -42,6 +42,7 @@ class MatrixHomeserver:
         self.bot = bot
         self._wire = Wire(url, bot, as_token, concurrency=concurrency, timeout=timeout)
         self._accounts = Accounts(self._wire, device_id)
+        self._shared_rooms = SharedRooms(self._wire, bot)
 
     @property
     def failures(self) -> Mapping[tuple[str, str], int]:
@@ -92,7 +93,7 @@ class MatrixHomeserver:
 
     async def rooms_shared_with(self, user_id: UserId) -> Sequence[RoomId]:
         """See ``Whereabouts.rooms_shared_with``."""
-        return await ask_shared_rooms(self._wire, self.bot, user_id)
+        return await self._shared_rooms.ask(user_id)
 
     # -- AccountReader
 

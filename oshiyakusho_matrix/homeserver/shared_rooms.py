@@ -9,6 +9,7 @@ from typing import Final
 
 from oshiyakusho_matrix.core.errors import Temporary
 from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.homeserver.interface import NotDone
 from oshiyakusho_matrix.homeserver.wire import CLIENT_V3, Wire
 
 _CALL: Final = "rooms_shared_with"
@@ -16,25 +17,44 @@ _CALL: Final = "rooms_shared_with"
 _DEVICE: Final = "OSHIYAKUSHO_LOOK"
 
 
-async def ask_shared_rooms(wire: Wire, bot: UserId, user_id: UserId) -> list[RoomId]:
-    """Return the rooms. Raises also where the homeserver has no such question, or no such login."""
-    # Nothing is kept between two questions: processes that share the bot would take the token from each other.
-    login = {
-        "type": "m.login.application_service",
-        "identifier": {"type": "m.id.user", "user": bot},
-        "device_id": _DEVICE,
-        "initial_device_display_name": "oshiyakusho-matrix",
-    }
-    token = (await wire.ask(_CALL, "post", *CLIENT_V3, "login", body=login)).text("access_token")
-    found: list[RoomId] = []
-    query: dict[str, str] = {"user_id": user_id}
-    while True:
+class SharedRooms:
+    """One for each process, which logs in once: homeservers keep the tokens of earlier logins."""
+
+    def __init__(self, wire: Wire, bot: UserId) -> None:
+        self._wire = wire
+        self._bot = bot
+        self._token: str | None = None
+
+    async def ask(self, user_id: UserId) -> list[RoomId]:
+        """Return the rooms. Raises also where the homeserver has no such question, or no such login."""
+        if self._token is None:
+            self._token = await self._log_in()
+        try:
+            return await self._pages(user_id, self._token)
+        except NotDone:
+            # Perhaps the token is not known any more. This time it is done without; the next one logs in.
+            self._token = None
+            raise
+
+    async def _log_in(self) -> str:
+        login = {
+            "type": "m.login.application_service",
+            "identifier": {"type": "m.id.user", "user": self._bot},
+            "device_id": _DEVICE,
+            "initial_device_display_name": "oshiyakusho-matrix",
+        }
+        return (await self._wire.ask(_CALL, "post", *CLIENT_V3, "login", body=login)).text("access_token")
+
+    async def _pages(self, user_id: UserId, token: str) -> list[RoomId]:
+        found: list[RoomId] = []
+        query: dict[str, str] = {"user_id": user_id}
         path = ("_matrix", "client", "v1", "mutual_rooms")
-        content = (await wire.ask(_CALL, "get", *path, query=query, token=token)).accept()
-        rooms, further = content.get("joined"), content.get("next_batch")
-        if not isinstance(rooms, list) or not (rooms or further is None):
-            raise Temporary(f"{_CALL}: the homeserver answered 200 without rooms")
-        found += [RoomId(str(room)) for room in rooms]
-        if further is None:
-            return found
-        query["from"] = str(further)
+        while True:
+            content = (await self._wire.ask(_CALL, "get", *path, query=query, token=token)).accept()
+            rooms, further = content.get("joined"), content.get("next_batch")
+            if not isinstance(rooms, list) or (further is not None and (not rooms or further == query.get("from"))):
+                raise Temporary(f"{_CALL}: the homeserver answered 200 without rooms")
+            found += [RoomId(str(room)) for room in rooms]
+            if further is None:
+                return found
+            query["from"] = str(further)

@@ -151,7 +151,7 @@ def _as_restored_late(table: str, row: dict[str, Any], made_at: datetime) -> dic
         case "inbox_letter" if row["parked_at"] is None:
             return None
         case "inbox_event" if row["state"] in (RowState.PENDING, RowState.HELD):
-            return row | {"state": RowState.DONE}
+            return row | {"state": RowState.DONE, "content": {}, "unsigned": {}, "last_error": None}
         case "follow_up" | "follow_up_key":
             return None
         case "drift":

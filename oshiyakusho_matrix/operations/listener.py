@@ -11,7 +11,6 @@ line up again each time, behind whoever came meanwhile, and what else is to be d
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -91,7 +90,7 @@ async def _server(door: "_Door", runner: web.AppRunner, where: Listen) -> asynci
         loop = asyncio.get_running_loop()
         server = await loop.create_server(connection, where.host, where.port, backlog=_AT_ONCE)
         for each in server.sockets:
-            with socket.socket(fileno=each.dup().detach()) as same:
+            with each.dup() as same:
                 same.listen(_LINE)
         return server
     except OSError as error:

@@ -33,6 +33,8 @@ LOOK_EVERY = timedelta(seconds=30)
 PATIENCE = 2.0
 #: For so long what was looked up for an answer is told again.
 _HOLDS: Final = timedelta(seconds=1)
+#: Seconds after which looking is given up, so that a database that hangs does not keep all who come later waiting.
+_LONGEST: Final = 10.0
 
 _Found = TypeVar("_Found")
 
@@ -131,7 +133,8 @@ class _Once(Generic[_Found]):
 
     async def _find(self) -> _Found:
         try:
-            return await self._look()
+            async with asyncio.timeout(_LONGEST):
+                return await self._look()
         finally:
             self._until = time.monotonic() + self._holds
 

@@ -174,10 +174,14 @@ class WorkQueue:
             await self._give_back(tx, lease)
 
     async def hurry(self, tx: Transaction) -> None:
-        """Put right, at a start, what was written while the clock was ahead: it would wait until that time comes."""
+        """Try at a start what waits for another try, and put right what was written while the clock was ahead.
+
+        That would wait until its time comes.
+        """
         present = self._clock()
-        ahead = (work.c.created_at > present, work.c.parked_at.is_(None))
-        await tx.connection.execute(update(work).where(*ahead).values(due_at=present, created_at=present))
+        waits = (work.c.due_at > present, work.c.parked_at.is_(None))
+        ahead = or_(work.c.created_at > present, work.c.attempts > 0)
+        await tx.connection.execute(update(work).where(*waits, ahead).values(due_at=present))
         beyond = work.c.leased_until > present + 2 * self.lease_for
         await tx.connection.execute(update(work).where(beyond).values(leased_until=present))
 

@@ -45,7 +45,7 @@ _PRAGMAS: Final = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
 )
-#: Nothing is waited for within a transaction but the database, so none of ours rests for so long; milliseconds.
+#: Within a transaction nothing is waited for but the database and files, so none of ours rests so long; milliseconds.
 _LET_GO: Final = "SET idle_in_transaction_session_timeout = 10000"
 
 

@@ -165,6 +165,8 @@ class Lanes:
         """Have what waits tried at once, as after a start: the clock by which it waits may have been wrong."""
         waiting = (self.table.c.state == RowState.PENDING, self.table.c.due_at > present)
         await connection.execute(update(self.table).where(*waiting).values(due_at=present))
+        beyond = (lane_lease.c.queue == self.queue, lane_lease.c.leased_until > present + 2 * LEASE)
+        await connection.execute(delete(lane_lease).where(*beyond))
 
     async def backlog(self, connection: AsyncConnection, since: Column[Any]) -> Backlog:
         """Count what is not done; ``since`` is the column that says when a row came."""

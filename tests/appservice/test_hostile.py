@@ -36,8 +36,9 @@ from tests.support.memory import TELLS
 pytestmark = pytest.mark.skipif(not TELLS, reason="this system does not tell how much memory a process has")
 
 MOST = Limits().connections
-#: In MiB, for a body of ``LARGEST_BODY``: bytes, text, text that is kept, and what is made of it.
-MOST_TAKEN = 150
+#: A body larger than any that was seen, in bytes; and what it may take, in MiB: bytes, text, text that is kept, and
+#: what is made of it.
+_LARGE, MOST_TAKEN = 16 * 1024 * 1024, 150
 FUZZED = int(os.environ.get("FUZZ_TRANSACTIONS", "1000000"))
 MANY = int(os.environ.get("HOSTILE_CONNECTIONS", "10000"))
 
@@ -288,15 +289,9 @@ def test_a_transaction_as_large_as_they_get_is_taken(target: Target) -> None:
 
 FEW = b"[]," * 300_000 + b'{"event_id":"$x"},' * 50_000 + b"1]}"
 HUGE = {
-    "deep, then one long string": b'{"events":[' + b"[" * 2000 + b'"' + b"a" * (LARGEST_BODY - 3000),
-    "the same with an end": b'{"events":['
-    + b"[" * 2000
-    + b'"'
-    + b"a" * (LARGEST_BODY - 5000)
-    + b'"'
-    + b"]" * 2000
-    + b"]}",
-    "deep without an end": b'{"events":' + b"[" * (LARGEST_BODY - 100),
+    "deep, then one long string": b'{"events":[' + b"[" * 2000 + b'"' + b"a" * (_LARGE - 3000),
+    "the same with an end": b'{"events":[' + b"[" * 2000 + b'"' + b"a" * (_LARGE - 5000) + b'"' + b"]" * 2000 + b"]}",
+    "deep without an end": b'{"events":' + b"[" * (_LARGE - 100),
     "much that is no event": b'{"events":[' + FEW,
 }
 

@@ -100,6 +100,17 @@ async def test_what_a_dead_process_held_is_taken_over_when_its_lease_has_run_out
     assert book.entries == ["$free", "$held"]
 
 
+async def test_a_start_lets_go_of_what_was_taken_while_the_clock_was_ahead(two_stores: tuple[Store, Store]) -> None:
+    inbox = inbox_of(two_stores[1], Book())
+    await deliver(inbox, "1", [message("$held", room="!held"), message("$now", room="!now")])
+    await sort_letters(two_stores[1])
+    await lanes.take(two_stores[0], "dead", busy=frozenset(["!now"]), limit=1, present=now() + timedelta(hours=1))
+    await lanes.take(two_stores[0], "alive", busy=frozenset(["!held"]), limit=1, present=now())
+    async with two_stores[1].transaction() as tx:
+        await lanes.hurry(tx.connection, now())
+        assert (await tx.connection.scalars(select(lane_lease.c.lane))).all() == ["!now"]
+
+
 async def test_a_process_that_hangs_in_the_middle_of_a_write_does_not_stop_the_other(
     two_stores: tuple[Store, Store],
 ) -> None:

@@ -35,7 +35,32 @@ async def test_all_pages_are_asked_for_with_a_token_of_the_bots_own() -> None:
         assert await client.rooms_shared_with(HANAKO) == ["!a", "!b", "!c"]
 
 
-@pytest.mark.parametrize("page", [{}, {"joined": "!a"}, {"joined": [], "next_batch": "for ever"}])
+async def test_it_logs_in_once_and_anew_when_the_token_is_not_known_any_more() -> None:
+    logins = 0
+
+    async def forgetful(request: web.Request) -> web.StreamResponse:
+        nonlocal logins
+        if request.path.endswith("/login"):
+            logins += 1
+            return web.json_response({"access_token": f"{OWN}-{logins}"})
+        if request.headers["Authorization"] == f"Bearer {OWN}-1" and logins == 1 and request.query["user_id"] != HANAKO:
+            return web.json_response(refusal("M_UNKNOWN_TOKEN"), status=401)
+        return web.json_response({"joined": ["!a"]})
+
+    async with homeserver_that(forgetful) as client:
+        for _ in range(2):
+            assert await client.rooms_shared_with(HANAKO) == ["!a"]
+        assert logins == 1
+        with pytest.raises(Temporary):
+            await client.rooms_shared_with(UserId("@taro:city.example"))
+        assert await client.rooms_shared_with(HANAKO) == ["!a"]
+        assert logins == 2
+
+
+@pytest.mark.parametrize(
+    "page",
+    [{}, {"joined": "!a"}, {"joined": [], "next_batch": "for ever"}, {"joined": ["!a"], "next_batch": "for ever"}],
+)
 async def test_an_answer_without_rooms_is_none(page: dict[str, Any]) -> None:
     async with homeserver_that(answering(200, {"access_token": OWN} | page)) as client:
         with pytest.raises(Temporary):

@@ -217,6 +217,18 @@ async def test_a_start_puts_right_what_was_asked_for_while_the_clock_was_ahead(
     assert await queue.next_due(kinds=KINDS, busy=[ZAISEI]) == clock() + timedelta(minutes=1)
 
 
+async def test_a_start_tries_at_once_what_waits_for_another_try(store: Store, queue: WorkQueue, clock: Clock) -> None:
+    await ask(store, queue, ZAISEI)
+    (lease,) = await claim(queue)
+    async with store.transaction() as tx:
+        await queue.retry(tx, lease, why="down", delay=timedelta(hours=1))
+    await ask(store, queue, SOMU, due=clock() + timedelta(hours=2))
+    assert await claim(queue) == []
+    async with store.transaction() as tx:
+        await queue.hurry(tx)
+    assert [lease.key for lease in await claim(queue)] == [ZAISEI]
+
+
 async def test_what_is_released_is_due_at_once(store: Store, queue: WorkQueue) -> None:
     await ask(store, queue, ZAISEI)
     leases = await claim(queue)
