@@ -224,7 +224,17 @@ def test_many_large_bodies_are_held_no_more_than_one_may_be(target: Target, conn
     assert target.memory() - before < 130
     print(f"{connections} bodies: {before:.0f} MiB, refused {refused:.0f}, with the token {target.memory():.0f} MiB")
     assert 503 in answers or 0 in answers
-    assert counts(target)["pending"] == 0
+    assert counts_when_there_is_room(target)["pending"] == 0
+
+
+def counts_when_there_is_room(target: Target) -> dict[str, int]:
+    """Ask once those who showed the token have gone: they are spared, and while there is no room others are not."""
+    for _ in range(100):
+        try:
+            return counts(target)
+        except ConnectionError:
+            time.sleep(0.1)
+    raise AssertionError("there was no room for 10 s")
 
 
 @pytest.mark.soak
