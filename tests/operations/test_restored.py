@@ -16,7 +16,7 @@ from oshiyakusho_matrix.store.engine import create_engine
 from tests.conftest import NewDatabase
 from tests.divisions.little_town import write_town
 from tests.operations.test_backup import settings
-from tests.support.fake_city import HALL, OFFICE, SECRETARY, SERVER, deliver_to, fake_city, someone
+from tests.support.fake_city import HALL, OFFICE, SECRETARY, SERVER, FakeCity, deliver_to, fake_city, someone
 
 Said = Counter[tuple[str, str]]
 
@@ -36,6 +36,13 @@ async def chat(hs: FakeHomeserver, user: UserId, *, encrypted: bool) -> None:
     state = [StateEvent("m.room.encryption", "", {"algorithm": "m.megolm.v1.aes-sha2"})] if encrypted else []
     room_id = await hs.create_room_as(user, NewRoom(version="12", state=state))
     await hs.send_state_as(user, room_id, "m.room.member", hs.bot, {"membership": "invite", "is_direct": True})
+
+
+async def owe_an_answer(city: FakeCity) -> None:
+    """Have a command run whose outcome does not come any more."""
+    await city.app.loop.stop()
+    await city.hs.say_as(SECRETARY, OFFICE, f"!member admit {someone('hanako')}")
+    await city.app.inbox.idle()
 
 
 async def only_kept(hs: FakeHomeserver, database_url: str, rooms: Path) -> None:
@@ -89,8 +96,7 @@ async def test_a_backup_that_the_homeserver_has_outlived_says_nothing_of_what_wa
     rooms, hs = write_town(tmp_path / "rooms"), FakeHomeserver(UserId(f"@shiyakusho:{SERVER}"))
     old, new, file = new_database(database_kind), new_database(database_kind), tmp_path / "b"
     async with fake_city(old, rooms, hs=hs) as city:
-        await city.app.loop.stop()
-        await hs.say_as(SECRETARY, OFFICE, f"!member admit {someone('saburo')}")
+        await owe_an_answer(city)
         await chat(hs, someone("shiro"), encrypted=False)
         await city.app.inbox.idle()
     await only_kept(hs, old, rooms)
@@ -118,9 +124,7 @@ async def test_an_answer_that_was_owed_when_the_backup_was_made_is_given_once(
     rooms, hs = write_town(tmp_path / "rooms"), FakeHomeserver(UserId(f"@shiyakusho:{SERVER}"))
     old, new, file = new_database(database_kind), new_database(database_kind), tmp_path / "b"
     async with fake_city(old, rooms, hs=hs) as city:
-        await city.app.loop.stop()
-        await hs.say_as(SECRETARY, OFFICE, f"!member admit {someone('hanako')}")
-        await city.app.inbox.idle()
+        await owe_an_answer(city)
         await backup(settings(tmp_path, old), file)
     async with fake_city(old, rooms, hs=hs) as city:
         await city.settle()
