@@ -10,19 +10,20 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from oshiyakusho_matrix.appservice.inbox import Inbox
+from oshiyakusho_matrix.appservice.interface import Listener
 from oshiyakusho_matrix.appservice.router import Router
 from oshiyakusho_matrix.appservice.tables import lanes as inbox_lanes
 from oshiyakusho_matrix.commands.audit import audit_command
 from oshiyakusho_matrix.commands.chats.controller import ChatController
 from oshiyakusho_matrix.commands.chats.listeners import ChatWatch, SealedWatch
 from oshiyakusho_matrix.commands.confirmation import Confirmations, PreviewEcho, expire
-from oshiyakusho_matrix.commands.dispatch import MAX_AGE, Dispatch
+from oshiyakusho_matrix.commands.dispatch import MAX_AGE, Dispatch, first_of
 from oshiyakusho_matrix.commands.help import registry_with_help
 from oshiyakusho_matrix.commands.language import LANGUAGE
 from oshiyakusho_matrix.commands.plain_talk import PlainTalk
@@ -33,18 +34,18 @@ from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.measures import Measures
-from oshiyakusho_matrix.divisions.asking import ask_everything
-from oshiyakusho_matrix.divisions.catalogue import load_declaration
 from oshiyakusho_matrix.divisions.commands import division_commands, room_commands
 from oshiyakusho_matrix.divisions.controller import RoomController
 from oshiyakusho_matrix.divisions.domain import Declaration
+from oshiyakusho_matrix.divisions.entrances import entrances
 from oshiyakusho_matrix.divisions.heads import Heads
-from oshiyakusho_matrix.divisions.listing import offices
+from oshiyakusho_matrix.divisions.listing import offices, some_of_each_group
 from oshiyakusho_matrix.divisions.plan_controller import PlanController
 from oshiyakusho_matrix.divisions.planner import Planner
 from oshiyakusho_matrix.divisions.service import CityHall
 from oshiyakusho_matrix.divisions.tables import forget_drift
 from oshiyakusho_matrix.homeserver.interface import Homeserver
+from oshiyakusho_matrix.outbox.mail import MailSender
 from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.outbox.sender import OutboxSender
 from oshiyakusho_matrix.outbox.tables import lanes as outbox_lanes
@@ -54,17 +55,27 @@ from oshiyakusho_matrix.reconcile.housekeeping import EVERY_DAY, Housekeeper
 from oshiyakusho_matrix.reconcile.loop import ControllerLoop
 from oshiyakusho_matrix.reconcile.queue import WorkQueue
 from oshiyakusho_matrix.reconcile.rooms import MAKING, RoomKeeper
+from oshiyakusho_matrix.registration.composition import ClosedRegistration, Reception, Registration
+from oshiyakusho_matrix.registration.domains.commands import domain_commands
+from oshiyakusho_matrix.registration.domains.service import DomainRules
+from oshiyakusho_matrix.registration.pages.interface import MOST_SUGGESTED, Suggested
+from oshiyakusho_matrix.registration.pages.routes import registration_routes
+from oshiyakusho_matrix.registration.welcome.controller import EntryController, WelcomeController
+from oshiyakusho_matrix.registration.welcome.listeners import ChatJoins, GreetingEcho, Taps
+from oshiyakusho_matrix.registration.welcome.service import Guide
 from oshiyakusho_matrix.roster.askers import RosterAskers, RosterPlaces
 from oshiyakusho_matrix.roster.commands import member_commands
 from oshiyakusho_matrix.roster.controller import MemberController
 from oshiyakusho_matrix.roster.events import Announcer
 from oshiyakusho_matrix.roster.listeners import RoomWatch
+from oshiyakusho_matrix.roster.organisations import organisations
 from oshiyakusho_matrix.roster.service import Roster
 from oshiyakusho_matrix.status.commands import status_commands
 from oshiyakusho_matrix.status.figures import Status
 from oshiyakusho_matrix.status.parking import Parking
 from oshiyakusho_matrix.status.troubles import Troubles
-from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+from oshiyakusho_matrix.store.unit_of_work import Store
+from oshiyakusho_matrix.web.visits import Route
 
 logger = structlog.get_logger(__name__)
 
@@ -81,7 +92,10 @@ class Identity:
 
 
 class CityHallApp:
-    """The composed house. ``load_at_first`` reads the files for the first start; it may leave out what is wrong."""
+    """The composed house. ``load_at_first`` reads the files for the first start; it may leave out what is wrong.
+
+    Without a ``reception`` the registration desk is closed: the secretariat admits people by command.
+    """
 
     def __init__(
         self,
@@ -94,6 +108,7 @@ class CityHallApp:
         concurrency: int = 8,
         making: timedelta = MAKING,
         max_age: timedelta = MAX_AGE,
+        reception: Reception | None = None,
     ) -> None:
         self.identity = identity
         self.homeserver = homeserver
@@ -111,8 +126,24 @@ class CityHallApp:
         heads = Heads(work=queue)
         self.hall = CityHall(work=queue, heads=heads, server_name=server_name, bot=bot)
         follow_ups = DatabaseFollowUps(queue, outbox)
-        self.roster = Roster(work=queue, follow_ups=follow_ups, announcer=Announcer([self.hall.on_roster]), bot=bot)
-
+        self.rules = rules = DomainRules(organisations())
+        guide = Guide(work=queue, outbox=outbox, entrances=partial(entrances, server_name=server_name))
+        announcer = Announcer([self.hall.on_roster, lambda *told: self.registration.on_roster(*told), guide.on_roster])
+        self.roster = roster = Roster(work=queue, follow_ups=follow_ups, announcer=announcer, bot=bot)
+        self.registration: ClosedRegistration = ClosedRegistration()
+        if reception is not None:
+            self.registration = Registration(
+                reception,
+                store=store,
+                outbox=outbox,
+                work=queue,
+                roster=roster,
+                rules=rules,
+                bot=bot,
+                hall=self.hall_address,
+                doors=homeserver,
+            )
+        self.mailer = self.registration.mailer
         self.describe = describe = self.hall.describe
         self.troubles = Troubles(store=store, load=load)
         self.parking = Parking(queue=queue, inbox=lambda: self.inbox, sender=self.sender, describe=describe)
@@ -124,6 +155,8 @@ class CityHallApp:
                 *status_commands(lambda: self.status.figures(), self.troubles.look, self.parking, describe),
                 *division_commands(self.hall, heads),
                 *member_commands(self.roster, accounts=homeserver, server_name=server_name, offices=offices),
+                *domain_commands(rules),
+                *self.registration.commands,
                 *room_commands(self.hall, queue, load),
                 audit_command(lambda: self.registry),
             )
@@ -140,50 +173,55 @@ class CityHallApp:
             confirmations=confirmations,
             hall_address=self.hall_address,
             max_age=max_age,
+            overhear=first_of(*self.registration.overhear, guide.hear),
         )
         reactions = Reactions(store=store, registry=registry, lookup=askers, outbox=outbox, runner=runner)
+        listeners: dict[str, list[Listener]] = {
+            "m.room.message": [PreviewEcho(bot=bot), GreetingEcho(guide=guide, bot=bot), dispatch],
+            "m.reaction": [reactions, Taps(store=store, guide=guide, lookup=askers, runner=runner, bot=bot)],
+            "m.room.encrypted": [SealedWatch(store=store, work=queue)],
+        }
+        for kind, more in self.registration.listeners(registry=registry, lookup=askers, runner=runner).items():
+            listeners[kind] += more
         router = Router(
-            {
-                "m.room.message": [PreviewEcho(bot=bot), dispatch],
-                "m.reaction": [reactions],
-                "m.room.encrypted": [SealedWatch(store=store, work=queue)],
-            },
+            listeners,
             every_state=[
-                RoomWatch(store=store, work=queue, outbox=outbox),
+                RoomWatch(store=store, work=queue, outbox=outbox, expected=self.registration.expected),
                 ChatWatch(store=store, work=queue, places=places, bot=bot),
+                ChatJoins(store=store, work=queue),
             ],
         )
-        sieve = PlainTalk(bot=bot, bot_name=identity.display_name)
+        sieve = PlainTalk(bot=bot, bot_name=identity.display_name, attentive=self.registration.attentive)
         self.inbox = Inbox(store, router, outbox, bot=bot, sieve=sieve, hands=concurrency)
-        self.status = Status(store=store, inbox=self.inbox, sender=self.sender, queue=queue)
+        chats = ChatController(
+            store=store,
+            rooms=homeserver,
+            keeper=keeper,
+            outbox=outbox,
+            server_name=server_name,
+            alias_prefix=places.hall_localpart,
+            name=identity.display_name,
+        )
+        self._parts: Sequence[Inbox | OutboxSender | MailSender] = (self.inbox, self.sender, *self.registration.parts)
+        self.status = Status(store=store, inbox=self.inbox, sender=self.sender, queue=queue, mailer=self.mailer)
         self.loop = ControllerLoop(
             store=store,
             queue=queue,
             controllers=[
+                WelcomeController(store=store, guide=guide, chats=chats, halls=homeserver),
+                EntryController(store=store, guide=guide, halls=homeserver),
                 RoomController(
-                    store=store,
-                    keeper=keeper,
-                    work=queue,
-                    outbox=outbox,
-                    roster=self.roster,
-                    server_name=server_name,
+                    store=store, keeper=keeper, work=queue, outbox=outbox, roster=roster, server_name=server_name
                 ),
                 MemberController(store=store, doors=homeserver, roster=self.roster, measures=measures),
                 PlanController(planner=self.planner, load=load),
-                ChatController(
-                    store=store,
-                    rooms=homeserver,
-                    keeper=keeper,
-                    outbox=outbox,
-                    server_name=server_name,
-                    alias_prefix=places.hall_localpart,
-                    name=identity.display_name,
-                ),
+                chats,
                 FollowUpController(store, outbox),
+                *self.registration.controllers,
                 Housekeeper(
                     store=store,
-                    forget=(self.inbox.forget, self.sender.forget, expire, forget_runs, forget_drift),
-                    look_at_everything=self._look_at_everything,
+                    forget=(*(part.forget for part in self._parts), expire, forget_runs, forget_drift),
+                    look_at_everything=self.hall.look_at_everything,
                 ),
             ],
             follow_ups=follow_ups,
@@ -197,7 +235,7 @@ class CityHallApp:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Run inbox, controllers and outbox; leaving drains them within seconds. An error in one ends all."""
-        parts = (self.inbox, self.loop, self.sender)
+        parts = (self.loop, *self._parts)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(part.run()) for part in parts]
             try:
@@ -221,6 +259,7 @@ class CityHallApp:
             # Due at once: what happened while we were away is looked for in every room.
             await self.queue.ask(tx, EVERY_DAY)
             await self.queue.hurry(tx)
+            await self.registration.open(tx)
             for waiting, wake in ((inbox_lanes, self.inbox.wake), (outbox_lanes, self.sender.wake)):
                 await waiting.hurry(tx.connection, now())
                 # They may have looked already, and sleep until what they saw falls due.
@@ -235,14 +274,23 @@ class CityHallApp:
             return False
         return True
 
-    async def _look_at_everything(self, tx: Transaction) -> None:
-        await ask_everything(tx, self.queue, await self.hall.picture(tx))
+    async def routes(self, operator: str | None) -> Sequence[Route]:
+        """Return the pages with forms; ``operator`` is who answers for personal data, as it stands on them."""
+        return registration_routes(
+            self.registration.desk,
+            self.registration.decisions,
+            store=self.store,
+            rules=self.rules,
+            suggestions=self._suggestions,
+            hall=await self.hall_address(),
+            operator=operator,
+        )
+
+    async def _suggestions(self) -> Sequence[Suggested]:
+        async with self.store.reading() as connection:
+            some = await some_of_each_group(connection, MOST_SUGGESTED)
+        return [Suggested(each.slug, each.name.ja, each.name.en) for each in some]
 
     async def hall_address(self) -> str:
         """Return where people knock. There is one once ``open`` has returned."""
         return f"#{await self.places.hall_localpart()}:{self.identity.server_name}"
-
-
-def load_from(directory: Path) -> Callable[[], Declaration]:
-    """Return how to read ``rooms/`` anew each time."""
-    return lambda: load_declaration(directory)

@@ -18,6 +18,7 @@ from oshiyakusho_matrix import __version__
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.operations import terminal
 from oshiyakusho_matrix.operations.command_line import CONFIG, Config, Json, settings_from, told
+from oshiyakusho_matrix.operations.key_commands import keys
 from oshiyakusho_matrix.operations.record_commands import database, records
 
 #: ``EX_USAGE`` of sysexits.h.
@@ -61,6 +62,7 @@ cli = typer.Typer(
 rooms = typer.Typer(help="The declared city hall: check the files, plan, apply.", no_args_is_help=True)
 cli.add_typer(rooms, name="rooms")
 cli.add_typer(database, name="db")
+cli.add_typer(keys, name="key")
 cli.add_typer(records)
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import Browser
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import oshiyakusho_matrix
@@ -22,8 +23,10 @@ from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
 from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.store.schema import create_all
 from oshiyakusho_matrix.store.unit_of_work import Store
+from tests.support.browser import running_browser
 from tests.support.homeservers import Authority, Federation, Homeserver
 from tests.support.installations import Installation
+from tests.support.mail import Mailbox, mail_server
 from tests.support.ports import ReservedPort
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.users import MatrixUser
@@ -130,6 +133,26 @@ async def client_of(request: pytest.FixtureRequest) -> AsyncIterator[ClientOf]:
     yield make
     for user in made:
         await user.close()
+
+
+# --- mail
+
+
+@pytest_asyncio.fixture
+async def mailbox() -> AsyncIterator[Mailbox]:
+    """A mail server that keeps what it is given; ``mailbox.transport()`` leads to it."""
+    async with mail_server() as box:
+        yield box
+
+
+# --- a browser
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """A running chromium, shared: each test opens a context of its own. Only for tests in the loop of the session."""
+    async with running_browser() as running:
+        yield running
 
 
 # --- databases

@@ -1,11 +1,13 @@
 """The command line without a homeserver: what is wrong is one sentence on stderr and exit code 1, never a traceback."""
 
+import asyncio
 import json
 import logging
 import socket
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,12 @@ from typer.testing import CliRunner, Result
 
 from oshiyakusho_matrix import __version__
 from oshiyakusho_matrix.cli import cli
+from oshiyakusho_matrix.core.clock import now
+from oshiyakusho_matrix.core.sealing import Sealer, new_key, read_keys
+from oshiyakusho_matrix.settings import load_settings
+from oshiyakusho_matrix.store.engine import create_engine
+from oshiyakusho_matrix.store.sealing import note_key
+from oshiyakusho_matrix.store.unit_of_work import Store
 from tests.divisions.little_town import SECOND, write_town
 from tests.support.command_line import assert_told, put_settings, run
 
@@ -84,9 +92,11 @@ def test_help_tells_the_exit_codes() -> None:
 def test_init_says_what_to_do_next_and_never_overwrites(directory: Path) -> None:
     before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
     result = run(*order(directory))
-    assert_told(result, "rooms, registration.yaml, config.yaml. init overwrites nothing")
+    assert_told(result, "rooms, registration.yaml, sealing.key, config.yaml. init overwrites nothing")
     assert_told(
-        run(*order(directory), LC_ALL="ja_JP.UTF-8"), "rooms, registration.yaml, config.yaml。", "上書きしません"
+        run(*order(directory), LC_ALL="ja_JP.UTF-8"),
+        "rooms, registration.yaml, sealing.key, config.yaml。",
+        "上書きしません",
     )
     assert {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()} == before
 
@@ -216,6 +226,69 @@ def test_a_database_that_is_newer_than_the_code(directory: Path, command: list[s
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     assert_told(run(*command, "--config", directory / "config.yaml"), "newer", "9999")
+
+
+# --- the key that seals personal data
+
+
+def test_a_new_key_is_printed_or_written_and_never_over_another(tmp_path: Path) -> None:
+    printed = invoke("key", "new").stdout
+    assert read_keys(printed, "x").fingerprint != read_keys(invoke("key", "new").stdout, "x").fingerprint
+    file = tmp_path / "sealing.key"
+    written = invoke("key", "new", "--file", str(file))
+    assert (written.exit_code, str(file) in written.stdout) == (0, True)
+    assert file.stat().st_mode & 0o777 == 0o600
+    before = file.read_text(encoding="utf-8")
+    assert read_keys(before, "x")
+    assert_told(quickly("key", "new", "--file", str(file)), "never overwritten")
+    assert file.read_text(encoding="utf-8") == before
+    assert_told(quickly("key", "new", "--file", str(tmp_path / "no" / "x")), "cannot be written")
+
+
+def note(directory: Path, sealer: Sealer) -> None:
+    """Have the database know that something may be sealed with a key."""
+
+    async def write() -> None:
+        engine = create_engine(load_settings(directory / "config.yaml").database_url)
+        async with Store(engine).transaction() as tx:
+            await note_key(tx, sealer, at=now())
+        await engine.dispose()
+
+    assert quickly("db", "upgrade", "--config", str(directory / "config.yaml")).returncode == 0
+    asyncio.run(write())
+
+
+def test_a_lost_key_is_one_sentence_at_the_start_until_it_is_back_or_given_up(directory: Path) -> None:
+    file, config = directory / "sealing.key", directory / "config.yaml"
+    kept = file.read_text(encoding="utf-8")
+    lost = read_keys(kept, "x").fingerprint
+    note(directory, read_keys(kept, "x"))
+    assert_told(quickly("serve", "--config", str(config)), "homeserver")  # with the key, it is asked next
+    file.write_text(new_key(), encoding="utf-8")
+    assert_told(quickly("serve", "--config", str(config)), lost, "it is not in", str(file), f"key forget {lost}")
+    file.unlink()
+    assert_told(quickly("rooms", "plan", "--config", str(config)), lost, "there is no key")
+    found = json.loads(quickly("doctor", "--config", str(config), "--json").stdout)
+    (key,) = (row for row in found if row["name"] == "sealing key")
+    assert (key["verdict"], lost in key["found"]) == ("failed", True)
+    file.write_text(f"{new_key()}\n{kept}", encoding="utf-8")
+    file.chmod(0o600)
+    assert_told(quickly("key", "forget", lost, "--config", str(config)), "is there")
+    assert_told(quickly("serve", "--config", str(config)), "homeserver")
+    file.unlink()
+    assert_told(quickly("key", "forget", "0123456789abcdef", "--config", str(config)), "needs no such key")
+    assert invoke("key", "forget", lost, "--config", str(config)).exit_code == 0
+    assert_told(quickly("serve", "--config", str(config)), "homeserver")
+    with closing(sqlite3.connect(next((directory / "data").glob("*.sqlite3")))) as connection:
+        assert connection.execute("SELECT command, arguments FROM audit").fetchall() == [
+            ("key forget", json.dumps({"key": lost}))
+        ]
+
+
+def test_e_mail_without_a_key_is_one_sentence_at_the_start(directory: Path) -> None:
+    (directory / "sealing.key").unlink()
+    put_settings(directory / "config.yaml", mail="{host: localhost, security: none, sender: cityhall@example.jp}")
+    assert_told(quickly("serve", "--config", str(directory / "config.yaml")), "key new --file", "sealing.key")
 
 
 def test_a_postgresql_that_does_not_answer(directory: Path) -> None:

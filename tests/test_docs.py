@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.main import get_command
 
-from oshiyakusho_matrix.app import CityHallApp, Identity, load_from
+from oshiyakusho_matrix.app import CityHallApp, Identity
 from oshiyakusho_matrix.cli import cli
 from oshiyakusho_matrix.commands.audit import PATIENCE
 from oshiyakusho_matrix.commands.confirmation import LIFECYCLE
@@ -20,14 +20,17 @@ from oshiyakusho_matrix.commands.reading.usage import PREFIX, usage
 from oshiyakusho_matrix.commands.registry import Registry
 from oshiyakusho_matrix.core.errors import CityHallError
 from oshiyakusho_matrix.core.ids import UserId
-from oshiyakusho_matrix.divisions.catalogue import json_schemas, shipped_directory
+from oshiyakusho_matrix.core.sealing import Sealer, new_key
+from oshiyakusho_matrix.divisions.catalogue import json_schemas, load_from, shipped_directory
 from oshiyakusho_matrix.divisions.domain import Lifecycle
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.reconcile import policy
+from oshiyakusho_matrix.registration.composition import Policy, Reception
 from oshiyakusho_matrix.roster.domain import HallState, Standing, decide_invite
 from oshiyakusho_matrix.settings.keys import Keys
 from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.web.markdown import anchor
+from tests.support.mail import Mailbox
 from tests.web.documents import (
     DOCUMENTS,
     LANGUAGES,
@@ -54,7 +57,18 @@ def registry(tmp_path: Path) -> Registry:
     engine: AsyncEngine = create_engine(f"sqlite+aiosqlite:///{tmp_path / 'unused.sqlite3'}")
     homeserver = FakeHomeserver(UserId("@shiyakusho:example.jp"))
     identity = Identity(appservice_id="x", server_name="example.jp", bot=homeserver.bot)
-    app = CityHallApp(identity=identity, homeserver=homeserver, engine=engine, load=load_from(shipped_directory()))
+    reception = Reception(
+        sealer=Sealer(new_key()),
+        mail=Mailbox().transport(),
+        policy=Policy(public_url="https://cityhall.example.jp"),
+    )
+    app = CityHallApp(
+        identity=identity,
+        homeserver=homeserver,
+        engine=engine,
+        load=load_from(shipped_directory()),
+        reception=reception,
+    )
     return app.registry
 
 
@@ -89,7 +103,9 @@ def test_every_setting_is_told_with_its_default(language: str) -> None:
     required, none = {"ja": ("必須", "なし"), "en": ("required", "none")}[language]
 
     def default(info: Any) -> str:
-        return required if info.is_required() else none if info.default is None else f"`{info.default}`"
+        if info.is_required() or info.default is None:
+            return required if info.is_required() else none
+        return f"`{str(info.default).lower() if isinstance(info.default, bool) else info.default}`"
 
     rows = table(handbook(language, "administrators"), "settings")
     assert [cells[:2] for cells in rows] == [[f"`{name}`", default(info)] for name, info in keys(Keys)]
@@ -221,7 +237,8 @@ def test_the_errors_and_how_often_things_are_tried_are_those_of_the_code(languag
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_leads_somewhere(document: Path) -> None:
     for link in re.findall(r"(?<!!)\[[^]]*\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
-        if link.startswith(("https://", "http://", "mailto:")):
+        # What begins with $ is put in when the page is served.
+        if link.startswith(("https://", "http://", "mailto:", "$")):
             continue
         path, _, fragment = link.partition("#")
         target = (document.parent / path).resolve() if path else document

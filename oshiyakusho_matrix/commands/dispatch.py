@@ -16,12 +16,12 @@ from oshiyakusho_matrix.commands import audit
 from oshiyakusho_matrix.commands.audit import Outcome
 from oshiyakusho_matrix.commands.confirmation import Confirmations
 from oshiyakusho_matrix.commands.help import about_group, ask_for_help, did_you_mean, unknown
-from oshiyakusho_matrix.commands.interface import Asker, AskerLookup, Call, Places, Role
+from oshiyakusho_matrix.commands.interface import Answer, Asker, AskerLookup, Call, Places, Role
 from oshiyakusho_matrix.commands.reading.message import Heard, Manner, hear
 from oshiyakusho_matrix.commands.reading.parsing import Parsed, parse
 from oshiyakusho_matrix.commands.registry import Found, Group, Registry
 from oshiyakusho_matrix.commands.runner import ONLY_FOR, Clock, Runner, check_role, refusal
-from oshiyakusho_matrix.commands.runs import has_run, is_first_edit
+from oshiyakusho_matrix.commands.runs import has_run, is_first_edit, note_run
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
@@ -32,12 +32,28 @@ from oshiyakusho_matrix.store.unit_of_work import Transaction
 #: How long ago a command may have been said to be done now.
 MAX_AGE = timedelta(hours=1)
 
+#: What else may be said to the bot in a direct chat; returns what to answer, None if it means nothing to it either.
+Overhear = Callable[[Transaction, Asker, str], Awaitable[Answer | Text | None]]
+
+
+def first_of(*overhear: Overhear) -> Overhear:
+    """Ask one after another, until one of them has something to answer."""
+
+    async def ask(tx: Transaction, asker: Asker, words: str) -> Answer | Text | None:
+        for each in overhear:
+            if (answer := await each(tx, asker, words)) is not None:
+                return answer
+        return None
+
+    return ask
+
 
 class Dispatch:
     """The way from a message to a command. Any error but ``Refused`` is the inbox's to retry or park.
 
     ``hall_address`` returns where people knock, for whoever is no member yet. What was asked longer than ``max_age``
     ago is answered, and not done: nobody expects it any more. A message that ran nothing may be edited until it does.
+    ``overhear`` is asked about what is no command in a direct chat, before it is said not to be understood.
     """
 
     def __init__(
@@ -53,9 +69,11 @@ class Dispatch:
         confirmations: Confirmations,
         hall_address: Callable[[], Awaitable[str]],
         max_age: timedelta = MAX_AGE,
+        overhear: Overhear | None = None,
         clock: Clock = now,
     ) -> None:
         self._registry = registry
+        self._overhear = overhear
         self._max_age = max_age
         self._visible_to = {role: registry.visible_to(role) for role in Role}
         self._bot, self._bot_name = bot, bot_name
@@ -77,6 +95,7 @@ class Dispatch:
             asker=asker,
             to=ReplyTo(event.room_id, event.edits or event.event_id, asker.language, heard.thread_root, asker.user_id),
             edited=event.edits is not None,
+            direct=direct,
             reference=event.reference,
             meant=direct or heard.manner in (Manner.COMMAND, Manner.MENTIONED),
             obstacle=await self._obstacle(heard, asker, event),
@@ -116,6 +135,8 @@ class Dispatch:
         if isinstance(found, Found):
             await self._invoke(tx, found, message)
             return
+        if found is None and message.direct and await self._was_overheard(tx, message):
+            return
         if found is None and isinstance(hidden := self._registry.find(heard.words), Found):
             await self._note_refusal(tx, hidden, message)
         if found is not None and not found.verb:
@@ -146,6 +167,20 @@ class Dispatch:
         else:
             await self._runner.run(command, call)
 
+    async def _was_overheard(self, tx: Transaction, message: "_Message") -> bool:
+        if self._overhear is None:
+            return False
+        try:
+            async with tx.connection.begin_nested():
+                answer = await self._overhear(tx, message.asker, message.heard.text)
+        except Refused as refused:
+            answer = refused.text
+        if answer is None:
+            return False
+        await note_run(tx, message.to.event_id, self._clock())
+        await self._runner.answer(tx, message.to, answer if isinstance(answer, Answer) else Answer(answer))
+        return True
+
     async def _note_refusal(self, tx: Transaction, found: Found, message: "_Message") -> None:
         """Enter into the audit what somebody tried without the right to; nobody can delete what a stranger wrote."""
         arguments = None
@@ -169,8 +204,8 @@ class _Message:
     """What was heard, and what was found out about it by looking.
 
     ``edited``: these are new words for a message that was answered (or not) before; ``to`` is that one.
-    ``meant``: surely said to the bot. ``obstacle``: what stands against the command in it. ``knock_at``: the hall, for
-    strangers.
+    ``meant``: surely said to the bot; ``direct``: in a direct chat. ``obstacle``: what stands against the command in
+    it. ``knock_at``: the hall, for strangers.
     """
 
     heard: Heard
@@ -178,6 +213,7 @@ class _Message:
     to: ReplyTo
     reference: str
     edited: bool
+    direct: bool
     meant: bool
     obstacle: Refused | None
     knock_at: str

@@ -12,6 +12,8 @@ from oshiyakusho_matrix.commands.reading.arguments import Positional
 from oshiyakusho_matrix.commands.tables import language_preference
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.text import say
+from oshiyakusho_matrix.store.statements import upsert
+from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 DEFAULT: Final = "ja"
 
@@ -38,6 +40,13 @@ async def preferred_language(connection: AsyncConnection, user_id: str) -> str:
     """Return the language somebody chose, ``ja`` if none."""
     query = select(language_preference.c.language).where(language_preference.c.user_id == user_id)
     return (await connection.execute(query)).scalar_one_or_none() or DEFAULT
+
+
+async def prefer(tx: Transaction, user_id: str, language: str) -> None:
+    """Speak a language with somebody who has not chosen one."""
+    values = {"user_id": user_id, "language": language, "changed_at": now()}
+    written = upsert(tx.connection, language_preference).values(values)
+    await tx.connection.execute(written.on_conflict_do_nothing(index_elements=["user_id"]))
 
 
 async def choose(call: Call[LanguageArguments]) -> Answer:

@@ -2,10 +2,10 @@
 
 The same questions as the listeners ask (``dispatch``, ``confirmation``, ``reactions``, ``chats.listeners``), without
 asking anybody: whatever one of them might look closer at is not plain. In a room that ever was a direct chat nothing
-is.
+is, nor in those where ``attentive`` says that answers are waited for (事務局室).
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,11 +17,15 @@ from oshiyakusho_matrix.commands.reading.message import Manner, addressed
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import fold
 
+#: Returns the rooms in which nothing is plain.
+Attentive = Callable[[AsyncConnection], Awaitable[Collection[str]]]
+
 
 class PlainTalk:
     """The inbox's ``Sieve``."""
 
-    def __init__(self, *, bot: UserId, bot_name: str) -> None:
+    def __init__(self, *, bot: UserId, bot_name: str, attentive: Attentive | None = None) -> None:
+        self._attentive = attentive
         self._bot, self._bot_name = bot, bot_name
         self._kinds: Mapping[str, Callable[[ClientEvent], bool]] = {
             "m.room.message": self._is_plain_message,
@@ -36,6 +40,8 @@ class PlainTalk:
         chats = set(
             await connection.scalars(select(direct_chat.c.room_id).where(direct_chat.c.room_id.in_(sorted(rooms))))
         )
+        if self._attentive is not None:
+            chats |= set(await self._attentive(connection))
         return {event.event_id for event in plain if event.room_id not in chats}
 
     def _is_plain(self, event: ClientEvent) -> bool:

@@ -12,14 +12,15 @@ import structlog
 
 from oshiyakusho_matrix.commands import audit
 from oshiyakusho_matrix.commands.audit import Outcome
-from oshiyakusho_matrix.commands.interface import Asker, Call, Command, Role
+from oshiyakusho_matrix.commands.interface import Answer, Asker, Call, Command, Role
 from oshiyakusho_matrix.commands.runs import note_run
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.text import Text, say
-from oshiyakusho_matrix.outbox.interface import Outbox
+from oshiyakusho_matrix.outbox.interface import Outbox, ReplyTo
 from oshiyakusho_matrix.reconcile.interface import FollowUps
 from oshiyakusho_matrix.reconcile.reports import numbered
+from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 logger = structlog.get_logger(__name__)
 
@@ -44,10 +45,14 @@ class Runner:
         await note_run(call.tx, call.reply_to.event_id, self._clock())
         await self.note(command, call, outcome, target=answer.target)
         to = replace(call.reply_to, language=answer.language) if answer.language else call.reply_to
+        await self.answer(call.tx, to, answer)
+
+    async def answer(self, tx: Transaction, to: ReplyTo, answer: Answer) -> None:
+        """Say what an answer says, at once or when its keys have settled."""
         if answer.after:
-            await self._follow_ups.promise(call.tx, to=to, keys=answer.after, done=answer.text)
+            await self._follow_ups.promise(tx, to=to, keys=answer.after, done=answer.text)
         else:
-            await self._outbox.reply(call.tx, to, answer.text)
+            await self._outbox.reply(tx, to, answer.text)
 
     async def attempt(
         self, command: Command[Any], call: Call[Any], step: Callable[[Call[Any]], Awaitable[T]], *, keep: bool = True

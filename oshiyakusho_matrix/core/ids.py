@@ -21,7 +21,8 @@ GHOST_PREFIX = "_och_"
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$"
 SERVER_PATTERN = r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _USER = re.compile(rf"@[a-z0-9._=/+-]+:{SERVER_PATTERN}")
-_TELEPHONE = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+#: Characters that are not taken for one another.
+TELEPHONE = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 _MATRIX_TO = re.compile(r"^(?:https://matrix\.to/#/|matrix:u/)")
 
 
@@ -43,7 +44,7 @@ def server_of(user_id: UserId) -> str:
 
 def new_reference() -> str:
     """Return a reference number that can be read out on a telephone: no 0/O, 1/I/L, U."""
-    return _read_out(secrets.randbelow(len(_TELEPHONE) ** 8))
+    return _read_out(secrets.randbelow(len(TELEPHONE) ** 8))
 
 
 def reference_of(*cause: str) -> str:
@@ -52,5 +53,10 @@ def reference_of(*cause: str) -> str:
     return _read_out(number)
 
 
+def spelt(number: int, length: int) -> str:
+    """Spell a number in characters that can be read out on a telephone; what ``length`` does not hold is left out."""
+    return "".join(TELEPHONE[number // len(TELEPHONE) ** place % len(TELEPHONE)] for place in range(length))
+
+
 def _read_out(number: int) -> str:
-    return "".join(_TELEPHONE[number // len(_TELEPHONE) ** place % len(_TELEPHONE)] for place in range(8))
+    return spelt(number, 8)

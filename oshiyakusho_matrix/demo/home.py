@@ -18,8 +18,8 @@ from oshiyakusho_matrix.demo.cast import SECRETARY, SERVER_NAME, Passwords, pass
 from oshiyakusho_matrix.demo.ports import HOST, choose
 from oshiyakusho_matrix.operations.installation import Order, write_installation
 
-#: Client API of the homeserver, application service, public pages.
-PREFERRED = (8018, 8019, 8020)
+#: Client API of the homeserver, application service, public pages, e-mail.
+PREFERRED = (8018, 8019, 8020, 8021)
 _MARK = "oshiyakusho-matrix demo"
 _STATE = "demo.json"
 _LOCK = "demo.lock"
@@ -41,12 +41,22 @@ _OWN = (
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is kept from one start to the next. ``furnished`` once the first start came to its end."""
+    """What is kept from one start to the next. ``furnished`` once the first start came to its end.
+
+    ``mail_port`` is None only in what demos kept that caught no e-mail yet.
+    """
 
     client_port: int
     service_port: int
     pages_port: int
+    mail_port: int | None = None
     furnished: bool = False
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """All ports of this demo."""
+        ports = (self.client_port, self.service_port, self.pages_port)
+        return ports if self.mail_port is None else (*ports, self.mail_port)
 
 
 @dataclass(slots=True)
@@ -81,6 +91,13 @@ class Home:
         """Where the public pages are."""
         return f"http://{SERVER_NAME}:{self.state.pages_port}"
 
+    @property
+    def mail_port(self) -> int:
+        """Where e-mail is caught."""
+        if self.state.mail_port is None:
+            raise Misconfigured(f"The demo in {self.directory} has no port for e-mail: start over with --fresh.")
+        return self.state.mail_port
+
     def passwords(self) -> Passwords:
         """Return the passwords of all accounts."""
         return passwords_kept_in(self.directory / "accounts.json")
@@ -100,6 +117,12 @@ class Home:
                 web_listen=f"{HOST}:{self.state.pages_port}",
                 public_url=self.pages_url,
                 secretariat=[SECRETARY.user_id],
+                mail={
+                    "host": SERVER_NAME,
+                    "port": self.state.mail_port,
+                    "security": "none",
+                    "sender": f"cityhall@{SERVER_NAME}",
+                },
             )
         )
         if rooms is not None:
@@ -149,8 +172,13 @@ def opened(directory: Path, *, fresh: bool) -> Iterator[Home]:
             if fresh:
                 _clear(directory)
             if fresh or state is None:
-                client, service, pages = choose(PREFERRED)
-                state = State(client, service, pages)
+                client, service, pages, mail = choose(PREFERRED)
+                state = State(client, service, pages, mail)
+                _write(directory, state)
+            if state.mail_port is None:
+                # Nobody listens on the other three now, but they are given away.
+                free = (port for port in choose((PREFERRED[-1], 0, 0, 0)) if port not in state.ports)
+                state = replace(state, mail_port=next(free))
                 _write(directory, state)
         except OSError as error:
             raise Misconfigured(f"The demo cannot live in {directory} ({error.strerror or error}).") from error

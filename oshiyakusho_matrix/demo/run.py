@@ -8,6 +8,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from oshiyakusho_matrix.demo.cast import SERVER_NAME, Passwords
 from oshiyakusho_matrix.demo.home import Home, opened
 from oshiyakusho_matrix.demo.places import look_around
 from oshiyakusho_matrix.demo.ports import refuse_taken
+from oshiyakusho_matrix.demo.post import post_office
 from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
 from oshiyakusho_matrix.demo.tour import play
 from oshiyakusho_matrix.demo.welcome import print_welcome, standings
@@ -27,6 +29,7 @@ from oshiyakusho_matrix.operations import terminal
 from oshiyakusho_matrix.operations.lost import RecordsLost
 from oshiyakusho_matrix.operations.serving import running
 from oshiyakusho_matrix.settings import load_settings
+from oshiyakusho_matrix.settings.accounts import SynapseAccess
 
 #: How long a port may still be held by the homeserver of a demo that was killed a moment ago.
 _LINGERING = 15.0
@@ -47,13 +50,14 @@ async def run_demo(data_dir: Path, *, fresh: bool = False, tour: bool = False, r
         passwords = home.passwords()
         await _until_free(home)
         with home.first_start():
-            async with _homeserver(home) as synapse:
+            async with post_office(home.mail_port), _homeserver(home) as synapse:
                 await furnishing.open_accounts(synapse, passwords)
                 await _run(home, synapse, passwords, tour=tour)
 
 
 async def _run(home: Home, synapse: EmbeddedSynapse, passwords: Passwords, *, tour: bool) -> None:
-    settings = load_settings(home.city / "config.yaml")
+    access = SynapseAccess(url=synapse.url, token=await synapse.administrator(), where=home.homeserver_url)
+    settings = replace(load_settings(home.city / "config.yaml"), accounts=access)
     home.log.parent.mkdir(exist_ok=True)
     with home.log.open("a", encoding="utf-8") as log:
         terminal.set_up_log(settings.log, log)
@@ -106,7 +110,7 @@ async def _homeserver(home: Home) -> AsyncIterator[EmbeddedSynapse]:
 async def _until_free(home: Home) -> None:
     """Wait until nothing holds the demo's ports, for as long as a homeserver takes to end; then say which is taken."""
     end = asyncio.get_running_loop().time() + _LINGERING
-    for port in (home.state.client_port, home.state.service_port, home.state.pages_port):
+    for port in home.state.ports:
         while True:
             try:
                 refuse_taken(port)

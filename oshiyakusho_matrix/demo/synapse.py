@@ -29,6 +29,8 @@ from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.demo.ports import refuse_taken
 from oshiyakusho_matrix.demo.synapse_config import LOG_FILE, FederationListener, Secrets, write_config
 
+_ADMINISTRATOR = "server-administrator"
+
 # Asks the kernel (Linux, prctl 1 = PR_SET_PDEATHSIG) for a SIGTERM when the parent goes, then becomes Synapse. A
 # script and not subprocess's preexec_fn, because a fork of a process with threads may run no Python of ours.
 _LAUNCHER = """
@@ -135,6 +137,12 @@ class EmbeddedSynapse:
             body["displayname"] = display_name
         await self._call("POST", path, body, fine="M_USER_IN_USE")
         return self.user_id(localpart)
+
+    async def administrator(self) -> str:
+        """Return an access token of a server administrator's, whose account is made if it is missing."""
+        password = Secrets.kept_in(self.directory).form
+        await self.register_user(_ADMINISTRATOR, password, admin=True)
+        return await self.login(_ADMINISTRATOR, password)
 
     async def login(self, localpart: str, password: str) -> str:
         """Log in with a password and return the access token of a new device. ``Permanent`` if it is wrong."""

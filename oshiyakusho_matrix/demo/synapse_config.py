@@ -122,7 +122,9 @@ def write_config(
         "registration_shared_secret": kept.registration,
         "macaroon_secret_key": kept.macaroon,
         "form_secret": kept.form,
-        "enable_registration": False,
+        # Accounts are made with a token that the registration desk hands out, and with none otherwise.
+        "enable_registration": True,
+        "registration_requires_token": True,
         # Accounts of a demo: the default of 12 rounds costs a quarter of a second a login.
         "bcrypt_rounds": 6,
         "app_service_config_files": [str(path) for path in registrations],

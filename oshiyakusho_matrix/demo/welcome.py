@@ -46,6 +46,7 @@ def print_welcome(home: Home, places: Places, passwords: Passwords, standing: St
             (words(say("City hall:")), places.hall.alias),
             (words(say("{name}:", name=places.favourite.name)), places.favourite.space.alias),
             (words(say("Public pages:")), home.pages_url),
+            (words(say("E-mail:")), words(say("does not leave this machine, and is shown here"))),
         ),
         "",
         words(say("Accounts")),

@@ -1,11 +1,14 @@
 """In the reader's language: the list of divisions, one division's sheet, and what somebody is head of."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.core.clock import JST, now
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import Text, say
-from oshiyakusho_matrix.divisions.domain import GROUP, HALL, Lifecycle, Names
+from oshiyakusho_matrix.divisions.domain import DIVISION, GROUP, HALL, Lifecycle, Names, Space
 from oshiyakusho_matrix.divisions.picture import Picture
 from oshiyakusho_matrix.divisions.tables import SpaceRecord, mandates, spaces, title
 from oshiyakusho_matrix.store.unit_of_work import Transaction
@@ -40,6 +43,21 @@ def list_of_divisions(picture: Picture, language: str) -> Text:
             if record.space.parent == group.space.slug and record.space.kind != GROUP
         ]
     return say("The divisions of the city hall:", *lines)
+
+
+async def some_of_each_group(connection: AsyncConnection, most: int) -> Sequence[Space]:
+    """Return active divisions to suggest to somebody who knows none: the first of each group, then the second."""
+    found = await spaces(connection)
+    active = [r.space for r in found.values() if r.lifecycle is Lifecycle.ACTIVE and r.space.kind == DIVISION]
+    groups = dict[str | None, list[Space]]()
+    for one in sorted(active, key=lambda each: each.order):
+        groups.setdefault(one.parent, []).append(one)
+
+    def place(slug: str | None) -> int:
+        return found[slug].space.order if slug in found else 0
+
+    ranked = [(rank, place(slug), one) for slug, members in groups.items() for rank, one in enumerate(members)]
+    return [one for _, _, one in sorted(ranked, key=lambda each: each[:2])][:most]
 
 
 def sheet(picture: Picture, record: SpaceRecord, language: str) -> Text:

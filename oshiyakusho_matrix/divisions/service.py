@@ -30,7 +30,7 @@ from oshiyakusho_matrix.divisions.tables import (
 )
 from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
 from oshiyakusho_matrix.reconcile.reports import describe_plainly
-from oshiyakusho_matrix.roster.events import Happened, MemberRemoved
+from oshiyakusho_matrix.roster.events import Happened, MemberEntered, MemberLeft, MemberRemoved
 from oshiyakusho_matrix.roster.service import register_rooms
 from oshiyakusho_matrix.roster.tables import room_in_role
 from oshiyakusho_matrix.store.statements import one_at_a_time, upsert
@@ -87,6 +87,10 @@ class CityHall:
         _keep_addresses(picture)
         await register_rooms(tx, [room for slug in picture.records for room in picture.register_of(slug)])
         return merged, await ask_everything(tx, self._work, await self.picture(tx))
+
+    async def look_at_everything(self, tx: Transaction) -> None:
+        """Ask for every room, once a day and at each start."""
+        await ask_everything(tx, self._work, await self.picture(tx))
 
     async def create(self, tx: Transaction, *, slug: str, group: str, name: Names, purpose: Names) -> list[WorkKey]:
         """Make a division. Refused if the slug was ever used, its addresses are taken, or there is no such group."""
@@ -164,7 +168,7 @@ class CityHall:
         Reads no more than the spaces concerned: what somebody's coming and going costs does not grow with the hall.
         """
         removed = isinstance(happened, MemberRemoved)
-        if not (removed or happened.secretariat):
+        if isinstance(happened, MemberEntered | MemberLeft) or not (removed or happened.secretariat):
             return
         await one_at_a_time(tx.connection, 4)
         if removed:

@@ -9,6 +9,7 @@ Source: Matrix client-server API v1.16, https://spec.matrix.org/v1.16/client-ser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
@@ -92,6 +93,39 @@ class AccountReader(Protocol):
 
     async def has_account(self, user_id: UserId) -> bool:
         """Tell whether somebody of this homeserver has an account, display name or not. An error: it is not known."""
+
+
+class SignUp(StrEnum):
+    """Who can make an account on the homeserver by themselves, as far as can be seen from outside."""
+
+    INVITED = "invited"
+    ANYBODY = "anybody"
+    NOBODY = "nobody"
+    UNKNOWN = "unknown"
+
+
+class AccountProvider(Protocol):
+    """Lets people make accounts on this homeserver, by registration tokens that we choose.
+
+    A token is 1 to 64 characters of ``A-Za-z0-9._~-`` (client-server API, "Token-authenticated registration"). It is a
+    secret until it is used: no error repeats it.
+    """
+
+    @property
+    def where(self) -> str:
+        """Where people make the account: a web address, or the name of the homeserver to choose in a client."""
+
+    async def offer(self, token: str, expires_at: datetime) -> None:
+        """Make a token good for one account until then. One that is there already is left as it is."""
+
+    async def taken(self, token: str) -> bool | None:
+        """Tell whether an account was made with a token; None if the homeserver knows no such token."""
+
+    async def withdraw(self, token: str) -> None:
+        """Make a token good for nothing; fine if it is gone, or was used."""
+
+    async def examine(self) -> SignUp:
+        """See whether we may make tokens (raises if not), and who can make accounts. Changes nothing."""
 
 
 class RoomWriter(Protocol):

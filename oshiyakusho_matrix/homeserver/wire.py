@@ -53,14 +53,32 @@ class Wire:
         ``token`` goes out in place of the application service's.
         Raises ``Temporary`` where no answer came: timeouts, broken connections.
         """
-        target = _target(call, path, query)
         headers = {"Content-Type": "application/json"}
         if authorised:
             headers["Authorization"] = f"Bearer {token or self._token}"
         data = None if body is None else json.dumps(body, allow_nan=False)
+        return await self.send(
+            call, method, *path, data=data, query=query, headers=headers, secret=token or self._token
+        )
+
+    async def send(
+        self,
+        call: str,
+        method: str,
+        *path: str,
+        data: str | None,
+        headers: Mapping[str, str],
+        secret: str,
+        query: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request whose body and headers are written already; ``secret`` is blotted out of its answer.
+
+        Raises as ``ask`` does.
+        """
+        target = _target(call, path, query)
         async with self._turn:
             try:
-                response = await self._nio.send(method, target, data, headers)
+                response = await self._nio.send(method, target, data, dict(headers))
                 async with response:
                     answer = await response.read()
             except TimeoutError:
@@ -75,7 +93,7 @@ class Wire:
                 detail = f"{call}: {type(error).__name__}"
                 raise Temporary(say("no connection to the homeserver ({detail})", detail=detail)) from None
         try:
-            read = read_answer(call, response.status, response.headers, answer, secret=token or self._token)
+            read = read_answer(call, response.status, response.headers, answer, secret=secret)
         except Temporary:
             self.failures[call, "unreadable"] += 1
             raise

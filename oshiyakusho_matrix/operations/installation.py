@@ -1,4 +1,4 @@
-"""Writes a new installation: ``config.yaml``, ``registration.yaml`` and a copy of the city hall to edit.
+"""Writes a new installation: ``config.yaml``, ``registration.yaml``, a key, and a copy of the city hall to edit.
 
 ``cli.py`` calls ``write_installation`` for ``init`` and prints the steps that it returns. Everything is checked before
 anything is written; it is made complete in a hidden directory and put into place at the end; nothing is overwritten.
@@ -22,6 +22,7 @@ from oshiyakusho_matrix.appservice.registration import registration, registratio
 from oshiyakusho_matrix.core.errors import Misconfigured, Refused
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.catalogue import shipped_directory
+from oshiyakusho_matrix.operations.keys import write_key
 from oshiyakusho_matrix.settings import values
 from oshiyakusho_matrix.settings.keys import Keys
 from oshiyakusho_matrix.settings.reading import at
@@ -29,7 +30,12 @@ from oshiyakusho_matrix.settings.values import Listen
 
 APPSERVICE_ID = "oshiyakusho"
 BOT = "shiyakusho"
-_PARTS = ("rooms", "registration.yaml", "config.yaml")  # in this order: a config.yaml means that all is there
+_PARTS = (
+    "rooms",
+    "registration.yaml",
+    "sealing.key",
+    "config.yaml",
+)  # in this order: a config.yaml means that all is there
 _HEAD = """\
 # オンライン市役所 on Matrix: the settings of this installation, written by `oshiyakusho-matrix init`.
 # Relative paths lie beside this file. An environment variable OSHIYAKUSHO_KEY (OSHIYAKUSHO_GROUP__KEY inside a
@@ -39,7 +45,7 @@ _HEAD = """\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What the operator gave to ``init``, as typed."""
+    """What the operator gave to ``init``, as typed. ``mail`` is no option of it: the demo has a server of its own."""
 
     directory: Path
     homeserver_url: str
@@ -48,6 +54,7 @@ class Order:
     secretariat: Sequence[str]
     web_listen: str | None = None
     public_url: str | None = None
+    mail: Mapping[str, Any] | None = None
 
 
 def write_installation(order: Order) -> tuple[Text, ...]:
@@ -98,6 +105,7 @@ def _check(order: Order) -> Mapping[str, Any]:
         "web_listen": web_listen,
         "public_url": public_url,
         "secretariat": list(accounts),
+        "mail": order.mail or {},
     }
 
 
@@ -127,6 +135,7 @@ def _write_parts(stage: Path, chosen: Mapping[str, Any]) -> None:
     descriptor = os.open(stage / "registration.yaml", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
         file.write(registration_yaml(content))
+    write_key(stage / "sealing.key")
     (stage / "config.yaml").write_text(configuration(chosen), encoding="utf-8")
     # copyfile, since an installed wheel's files may be read-only and these are there to be edited.
     shutil.copytree(shipped_directory(), stage / "rooms", copy_function=shutil.copyfile)
@@ -172,12 +181,19 @@ def _keys(model: type[BaseModel], chosen: Mapping[str, Any], indent: str) -> Ite
 
 def _next_steps(directory: Path, chosen: Mapping[str, Any]) -> tuple[Text, ...]:
     config, registration_file = str(directory / "config.yaml"), str(directory / "registration.yaml")
+    key = str(directory / "sealing.key")
     return (
         say(
-            "Written: {config}, {registration}, {rooms}",
+            "Written: {config}, {registration}, {key}, {rooms}",
             config=config,
             registration=registration_file,
+            key=key,
             rooms=str(directory / "rooms"),
+        ),
+        say(
+            "Keep a copy of {file} in a safe place, apart from the database and its backups: it opens the personal "
+            "data of applicants, and without it nobody can.",
+            file=key,
         ),
         say(
             "Give the homeserver's account a copy of {file} that it alone may read, and name the copy under "

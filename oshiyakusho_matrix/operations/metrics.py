@@ -70,6 +70,8 @@ class Watch:
         yield _gauge("outbox_pending", "messages still to be sent", f.outbox.pending)
         yield _gauge("outbox_oldest_seconds", "how long the oldest of them has waited", age(f.outbox.oldest))
         yield _gauge("outbox_parked", "messages set aside after errors", f.outbox.parked)
+        yield _gauge("mail_pending", "e-mails still to be sent", f.mail.pending)
+        yield _gauge("mail_oldest_seconds", "how long the oldest of them has waited", age(f.mail.oldest))
         yield _gauge("work_due", "keys due and in nobody's hands", f.work.due)
         yield _gauge("work_busy", "keys due, in hand or being tried again", f.work.busy)
         yield _gauge("work_oldest_seconds", "how long the key has been due that is due longest", age(f.work_oldest))

@@ -12,17 +12,24 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 from aiohttp import web
 
-from oshiyakusho_matrix.app import CityHallApp, Identity, load_from
+from oshiyakusho_matrix.app import CityHallApp, Identity
 from oshiyakusho_matrix.appservice.routes import appservice_routes
 from oshiyakusho_matrix.core.clock import hold_steady
 from oshiyakusho_matrix.core.errors import Misconfigured, Permanent, Temporary
-from oshiyakusho_matrix.divisions.catalogue import load_what_is_sound
+from oshiyakusho_matrix.divisions.catalogue import load_from, load_what_is_sound
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
+from oshiyakusho_matrix.homeserver.interface import AccountProvider
+from oshiyakusho_matrix.homeserver.mas_accounts import MasAccounts
+from oshiyakusho_matrix.homeserver.synapse_accounts import SynapseAccounts
+from oshiyakusho_matrix.operations.keys import require_keys
 from oshiyakusho_matrix.operations.listener import listening
 from oshiyakusho_matrix.operations.lost import refuse_lost
 from oshiyakusho_matrix.operations.metrics import Watch
 from oshiyakusho_matrix.operations.monitoring import Health, Phase, monitoring_routes
+from oshiyakusho_matrix.outbox.smtp import SmtpTransport
+from oshiyakusho_matrix.registration.composition import Policy, Reception
 from oshiyakusho_matrix.settings import Settings
+from oshiyakusho_matrix.settings.accounts import MasAccess
 from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.store.exclusive import exclusive
 from oshiyakusho_matrix.store.upgrade import prepare
@@ -43,8 +50,37 @@ def identity_of(settings: Settings) -> Identity:
 
 
 @asynccontextmanager
+async def account_provider(settings: Settings) -> AsyncIterator[SynapseAccounts | MasAccounts | None]:
+    """Give what makes accounts for those who have none; None where the settings name nothing."""
+    access = settings.accounts
+    if access is None:
+        yield None
+        return
+    provider: SynapseAccounts | MasAccounts
+    if isinstance(access, MasAccess):
+        provider = MasAccounts(
+            access.url, client_id=access.client_id, client_secret=access.client_secret, where=access.where
+        )
+    else:
+        provider = SynapseAccounts(access.url, access_token=access.token, where=access.where)
+    try:
+        yield provider
+    finally:
+        await provider.close()
+
+
+def reception_of(settings: Settings, accounts: AccountProvider | None = None) -> Reception | None:
+    """Return what the registration desk needs; None (it stays closed) without a key, a mail server or public pages."""
+    if settings.sealer is None or settings.mail is None or settings.public_url is None:
+        return None
+    policy = Policy(public_url=settings.public_url, automatic=settings.automatic_approval)
+    return Reception(sealer=settings.sealer, mail=SmtpTransport(settings.mail), policy=policy, accounts=accounts)
+
+
+@asynccontextmanager
 async def composed(settings: Settings, *, may_be_lost: bool = False) -> AsyncIterator[CityHallApp]:
-    """Build the house on the real homeserver and database; nothing runs yet. ``Misconfigured`` if one is missing.
+    """Build the house on the real homeserver and database; nothing runs yet. ``Misconfigured`` if one is missing, or a
+    key is.
 
     ``RecordsLost`` if the homeserver knows a city hall and the database does not, unless that ``may_be_lost``.
     """
@@ -59,6 +95,7 @@ async def composed(settings: Settings, *, may_be_lost: bool = False) -> AsyncIte
             concurrency=settings.concurrency,
         )
         stack.push_async_callback(homeserver.close)
+        accounts = await stack.enter_async_context(account_provider(settings))
         app = CityHallApp(
             identity=identity_of(settings),
             homeserver=homeserver,
@@ -67,7 +104,9 @@ async def composed(settings: Settings, *, may_be_lost: bool = False) -> AsyncIte
             load_at_first=lambda: load_what_is_sound(settings.rooms),
             concurrency=settings.concurrency,
             max_age=settings.command_max_age,
+            reception=reception_of(settings, accounts),
         )
+        await require_keys(settings, app.store)
         await _require_homeserver(app, settings)
         if not may_be_lost:
             await refuse_lost(app)
@@ -131,7 +170,13 @@ async def running(settings: Settings) -> AsyncIterator[CityHallApp]:
         await stack.enter_async_context(app.working())
         await app.open()
         if settings.web_listen is not None:
-            pages = public_pages(settings.public_url or "", hall=await app.hall_address())
+            pages = public_pages(
+                settings.public_url or "",
+                hall=await app.hall_address(),
+                routes=await app.routes(settings.operator),
+                sign=app.registration.sign_form,
+                proxies=settings.web_proxies,
+            )
             await stack.enter_async_context(listening(pages, settings.web_listen))
         # What is there now stays to the end; looking through it for garbage would stop everything for 0.1 s.
         gc.freeze()

@@ -1,6 +1,6 @@
 """What is to be said, and what was: one row a message, written in the commit of its reason. Table names are forever."""
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
 
 from oshiyakusho_matrix.store.lanes import Lanes
 from oshiyakusho_matrix.store.metadata import Moment, metadata
@@ -35,3 +35,29 @@ outbox_message = Table(
 )
 
 lanes = Lanes("outbox", outbox_message, order=outbox_message.c.id, lane=outbox_message.c.address)
+
+#: E-mail. ``sealed`` holds recipient, subject and text, and nothing once the mail has ended; ``reference`` is that of
+#: what it is about. ``message_id`` is fixed when it is written, so that a repeat can be told for one by mail programs.
+#: ``due_at`` also keeps others away while one sends: see ``mail``. ``last_error`` is a reply code or a word of ours.
+mail_message = Table(
+    "mail_message",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("reference", String(32), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("message_id", String(255), nullable=False, unique=True),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("last_error", String(64)),
+    Column("created_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("outcome", String(16)),
+    Index(None, "state", "message_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+#: A lane for each mail: a slow recipient holds nobody back.
+mail_lanes = Lanes("mail", mail_message, order=mail_message.c.id, lane=mail_message.c.message_id)

@@ -40,31 +40,46 @@ class DatabaseOutbox:
         if to.thread_root is not None:
             relation |= {"rel_type": "m.thread", "event_id": to.thread_root, "is_falling_back": True}
         content = self._content(text, to.language, msgtype="m.notice") | {"m.relates_to": relation}
-        for key, value in (extra or {}).items():
-            if key.startswith("m.") or "." not in key:
-                raise ValueError(f"{key} is not a namespaced key of ours")
-            content[key] = value
-        await self._keep(tx, to.room_id, content)
+        await self._keep(tx, to.room_id, content | _namespaced(extra))
 
-    async def post(self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja") -> None:
-        """See ``Outbox.post``. An ``m.notice``: it makes nobody's telephone ring."""
-        await self._keep(tx, room_id, self._content(text, language, msgtype="m.notice"))
+    async def post(
+        self,
+        tx: Transaction,
+        room_id: str,
+        text: Text,
+        *,
+        language: str = "ja",
+        calls: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        """See ``Outbox.post``. An ``m.notice`` makes nobody's telephone ring, even with a mention."""
+        content = self._content(text, language, msgtype="m.notice" if calls is None else "m.text")
+        if calls is not None:
+            content["m.mentions"] = {"user_ids": [calls]}
+        await self._keep(tx, room_id, content | _namespaced(extra))
 
-    async def tell_secretariat(self, tx: Transaction, text: Text) -> None:
+    async def tell_secretariat(self, tx: Transaction, text: Text, *, extra: Mapping[str, Any] | None = None) -> None:
         """See ``Outbox.tell_secretariat``. ``m.text``, so that whoever wants to hear of everything there can."""
-        await self._keep(tx, SECRETARIAT, self._content(text, "ja", msgtype="m.text"))
+        await self._keep(tx, SECRETARIAT, self._content(text, "ja", msgtype="m.text") | _namespaced(extra))
+
+    async def react(self, tx: Transaction, room_id: str, event_id: str, key: str) -> None:
+        """See ``Outbox.react``."""
+        relation = {"rel_type": "m.annotation", "event_id": event_id, "key": key}
+        await self._keep(tx, room_id, {"m.relates_to": relation}, event_type="m.reaction")
 
     def _content(self, text: Text, language: str, *, msgtype: str) -> dict[str, Any]:
         # m.mentions is always there: without it clients look for names in the text and call the wrong people.
         return {"msgtype": msgtype, **self._renderer.render(text, language).content(), "m.mentions": {}}
 
-    async def _keep(self, tx: Transaction, address: str, content: Mapping[str, Any]) -> None:
+    async def _keep(
+        self, tx: Transaction, address: str, content: Mapping[str, Any], *, event_type: str = "m.room.message"
+    ) -> None:
         present = self._now()
         await tx.connection.execute(
             upsert(tx.connection, outbox_message)
             .values(
                 address=address,
-                event_type="m.room.message",
+                event_type=event_type,
                 content=content,
                 transaction_id=f"och-{tx.new_name()}",
                 state=RowState.PENDING,
@@ -79,3 +94,10 @@ class DatabaseOutbox:
         )
         if self._wake is not None:
             tx.after_commit(self._wake)
+
+
+def _namespaced(extra: Mapping[str, Any] | None) -> dict[str, Any]:
+    for key in extra or {}:
+        if key.startswith("m.") or "." not in key:
+            raise ValueError(f"{key} is not a namespaced key of ours")
+    return dict(extra or {})

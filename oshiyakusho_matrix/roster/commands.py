@@ -1,20 +1,23 @@
-"""``!member``: who may come in. For the secretariat."""
+"""``!member``: who may come in, for the secretariat; and who is here, for all members."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, StringConstraints
 
 from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
-from oshiyakusho_matrix.commands.reading.arguments import Option, Positional
+from oshiyakusho_matrix.commands.reading.arguments import Option, Positional, Rest
 from oshiyakusho_matrix.core.clock import JST
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.homeserver.interface import AccountReader
 from oshiyakusho_matrix.roster.accounts import refuse_nobody
+from oshiyakusho_matrix.roster.affiliations import affiliations
+from oshiyakusho_matrix.roster.directory import find_members
 from oshiyakusho_matrix.roster.domain import HallState, Member
+from oshiyakusho_matrix.roster.organisations import organisations
 from oshiyakusho_matrix.roster.service import Roster, member_key
 from oshiyakusho_matrix.roster.tables import find_member
 from oshiyakusho_matrix.store.unit_of_work import Transaction
@@ -45,6 +48,20 @@ class Person(BaseModel):
     """Arguments of commands about one person."""
 
     user: Annotated[UserId, _USER]
+
+
+class Search(BaseModel):
+    """Arguments of ``!member find``."""
+
+    words: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=60),
+        Rest(
+            ja="語",
+            about=say("An organisation, with its prefecture if need be, or (a part of) a Matrix account."),
+            example="小樽市",
+        ),
+    ]
 
 
 def member_commands(
@@ -90,8 +107,13 @@ def member_commands(
         member = await find_member(call.tx.connection, user)
         if member is None:
             return Answer(say("{user} was never admitted.", user=user), target=user)
+        served = (await affiliations(call.tx.connection, [user])).get(user)
+        badge = [] if served is None else [served.badge()]
         held = await offices(call.tx, user, call.asker.language)
-        return Answer(replace(describe(member), parts=tuple(held)), target=user)
+        return Answer(replace(describe(member), parts=(*badge, *held)), target=user)
+
+    async def find(call: Call[Search]) -> Answer:
+        return Answer(await find_members(call.tx.connection, organisations(), call.arguments.words))
 
     return (
         Command(
@@ -128,6 +150,13 @@ def member_commands(
             run=show,
             audited=True,
             confidential=True,
+        ),
+        Command(
+            names=("member find", "会員 検索"),
+            summary=say("Finds members by organisation or account."),
+            role=Role.MEMBER,
+            arguments=Search,
+            run=find,
         ),
     )
 

@@ -9,10 +9,14 @@ from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 @dataclass(frozen=True, slots=True)
 class MemberAdmitted:
-    """The gate was opened to somebody; ``secretariat`` if they are part of 事務局."""
+    """The gate was opened to somebody; ``secretariat`` if they are part of 事務局.
+
+    ``inside`` if they were a member before and had not left the hall: then they come into nothing new.
+    """
 
     user_id: UserId
     secretariat: bool
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,21 @@ class SecretariatChanged:
     secretariat: bool = True
 
 
-Happened = SecretariatChanged | MemberAdmitted | MemberRemoved
+@dataclass(frozen=True, slots=True)
+class MemberEntered:
+    """A member was seen inside the hall, and was not before; also when they had been looked for anew."""
+
+    user_id: UserId
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLeft:
+    """A member was seen inside the hall before, and is not there any more; they stay a member."""
+
+    user_id: UserId
+
+
+Happened = SecretariatChanged | MemberAdmitted | MemberRemoved | MemberEntered | MemberLeft
 Subscriber = Callable[[Transaction, Happened], Awaitable[None]]
 
 

@@ -1,8 +1,10 @@
 """Watches the managed rooms: whoever comes in, and whatever others change. Asks for controllers, decides nothing."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
+from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import say, visible
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Priority, Work
@@ -14,10 +16,18 @@ from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 FREE_STATE = frozenset({"m.room.pinned_events"})
 
 
-class RoomWatch:
-    """A listener for every state event of others: the inbox keeps no state that the bot set."""
+#: Told of a knock and its words; whether it has been dealt with, so that nobody need look at it.
+Expected = Callable[[Transaction, UserId, str], Awaitable[bool]]
 
-    def __init__(self, *, store: Store, work: Work, outbox: Outbox) -> None:
+
+class RoomWatch:
+    """A listener for every state event of others: the inbox keeps no state that the bot set.
+
+    ``expected`` is asked of each knock before the secretariat is told.
+    """
+
+    def __init__(self, *, store: Store, work: Work, outbox: Outbox, expected: Expected | None = None) -> None:
+        self._expected = expected
         self._store = store
         self._work = work
         self._outbox = outbox
@@ -62,5 +72,7 @@ class RoomWatch:
         )
         reason = event.content.get("reason")
         words = visible(reason) if isinstance(reason, str) else ""
+        if self._expected is not None and await self._expected(tx, UserId(event.state_key or ""), words):
+            return
         said = (say("They wrote: {words}", words=words),) if words else ()
         await self._outbox.tell_secretariat(tx, replace(text, parts=said))

@@ -12,7 +12,14 @@ from oshiyakusho_matrix.core.ids import GHOST_PREFIX, RoomId, UserId, server_of
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.reconcile.interface import FollowUps, Priority, Work, WorkKey
 from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, Standing
-from oshiyakusho_matrix.roster.events import Announcer, MemberAdmitted, MemberRemoved, SecretariatChanged
+from oshiyakusho_matrix.roster.events import (
+    Announcer,
+    MemberAdmitted,
+    MemberEntered,
+    MemberLeft,
+    MemberRemoved,
+    SecretariatChanged,
+)
 from oshiyakusho_matrix.roster.tables import (
     anybody_leaving,
     current_among,
@@ -66,7 +73,8 @@ class Roster:
             changed_by=by,
         )
         await self._save(tx, after)
-        await self._announcer.announce(tx, MemberAdmitted(user_id, after.secretariat))
+        inside = before is not None and before.current and before.hall is HallState.JOINED
+        await self._announcer.announce(tx, MemberAdmitted(user_id, after.secretariat, inside))
         await self._work.ask(tx, member_key(user_id), priority=Priority.GATE)
         if before is not None and not before.current:
             # Whoever had them removed is still owed an answer if that has not worked yet.
@@ -196,11 +204,18 @@ class Roster:
                 await self._work.ask(tx, member_key(each.user_id), priority=Priority.GATE)
 
     async def note_place(self, tx: Transaction, seen: Member, *, hall: HallState, office: HallState) -> None:
-        """Keep where a member was last seen, unless their record was changed since it was read as ``seen``."""
+        """Keep where a member was last seen, unless their record was changed since it was read as ``seen``.
+
+        Announces who has come into the hall, and who has gone.
+        """
         unchanged = (member.c.changed_at == seen.changed_at, member.c.hall == seen.hall, member.c.office == seen.office)
-        await tx.connection.execute(
+        noted = await tx.connection.execute(
             update(member).where(member.c.user_id == seen.user_id, *unchanged).values(hall=hall, office=office)
         )
+        if not noted.rowcount or not seen.current or (seen.hall is HallState.JOINED) is (hall is HallState.JOINED):
+            return
+        entered = hall is HallState.JOINED
+        await self._announcer.announce(tx, MemberEntered(seen.user_id) if entered else MemberLeft(seen.user_id))
 
     async def _save(self, tx: Transaction, after: Member) -> None:
         values = {

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Index, Integer, Row, String, Table, and_, or_, select
+from sqlalchemy import Boolean, Column, Date, Index, Integer, Row, String, Table, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.core.ids import RoomId, UserId
@@ -41,6 +41,20 @@ managed_room = Table(
     Column("outsiders", Integer, nullable=False, server_default="0"),
     Index("ix_managed_room_owner", "owner"),
     Index(None, "role"),
+)
+
+#: Where a member serves, as it was verified; see ``affiliations``.
+affiliation = Table(
+    "affiliation",
+    metadata,
+    Column("user_id", String(255), primary_key=True),
+    Column("organisation", String(32)),
+    Column("organisation_name", String(255), nullable=False),
+    Column("prefecture", String(2)),
+    Column("reference", String(16), nullable=False),
+    Column("verified_at", Moment, nullable=False),
+    Column("term_ends", Date),
+    Index(None, "organisation"),
 )
 
 #: For those who are looked up by id. Nearly everybody is admitted, so an index on it would find them all, which SQLite

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from oshiyakusho_matrix.settings import values
+from oshiyakusho_matrix.settings.mail_keys import MailKeys
 
 PREFIX = "OSHIYAKUSHO_"
 
@@ -45,6 +46,58 @@ class LogKeys(BaseModel):
         default="console",
         description="json for machines that collect logs, console for people (default console: people start it first).",
         examples=["console"],
+    )
+
+
+class AccountKeys(BaseModel):
+    """How those who were approved and have no Matrix account get one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    provider: Literal["none", "synapse", "mas"] = Field(
+        default="none",
+        description="Who makes the accounts: synapse by registration tokens, mas (Matrix Authentication Service) "
+        "likewise; with none people bring an account from elsewhere (default none: it always works).",
+        examples=["synapse"],
+    )
+    url: Annotated[str, AfterValidator(values.http_url)] | None = Field(
+        default=None,
+        description="Where the admin API of Synapse or of the service is (default: homeserver.url). mas needs it.",
+        examples=["http://127.0.0.1:8081"],
+    )
+    token: SecretStr | None = Field(
+        default=None,
+        description="For synapse, the access token of an administrator's account; meant for the environment, "
+        "OSHIYAKUSHO_ACCOUNTS__TOKEN (default: none).",
+        examples=["syt_…"],
+    )
+    token_file: Path | None = Field(
+        default=None,
+        description="A file that holds token alone, as container secrets do (default: none).",
+        examples=["/run/secrets/accounts_token"],
+    )
+    client_id: Annotated[str, AfterValidator(values.one_line)] | None = Field(
+        default=None,
+        description="For mas, our client there, named in its policy.data.admin_clients and with client_auth_method "
+        "client_secret_basic (default: none).",
+        examples=["01J44QC8BCY7FCFM7WGHQGKMTJ"],
+    )
+    client_secret: SecretStr | None = Field(
+        default=None,
+        description="For mas, the secret of that client; meant for the environment, "
+        "OSHIYAKUSHO_ACCOUNTS__CLIENT_SECRET (default: none).",
+        examples=["a long random word"],
+    )
+    client_secret_file: Path | None = Field(
+        default=None,
+        description="A file that holds client_secret alone, as container secrets do (default: none).",
+        examples=["/run/secrets/accounts_client_secret"],
+    )
+    register_at: Annotated[str, AfterValidator(values.page)] | None = Field(
+        default=None,
+        description="The page on which people make the account, of a web client or of the service (default: none, so "
+        "they are told to choose homeserver.server_name in their app).",
+        examples=["https://client.example.jp/#/register"],
     )
 
 
@@ -102,6 +155,19 @@ class Keys(BaseSettings):
         "messages begin with it. Needs web_listen.",
         examples=["https://cityhall.example.jp"],
     )
+    web_proxies: Annotated[str, BeforeValidator(values.joined), AfterValidator(values.networks)] = Field(
+        default="127.0.0.1 ::1",
+        description="The addresses or networks of reverse proxies in front of the public pages: the last address that "
+        "one of them names in X-Forwarded-For is who asks, and is limited in how much it sends (default 127.0.0.1 ::1: "
+        "a proxy on this machine).",
+        examples=["127.0.0.1 10.0.0.0/8"],
+    )
+    operator: Annotated[str, AfterValidator(values.one_line)] | None = Field(
+        default=None,
+        description="Who runs this city hall and answers for personal data, and how to reach them: one line on the "
+        "registration page (default: it says the secretariat of this city hall; the law wants a name there).",
+        examples=["オンライン市役所運営委員会（jimukyoku@example.jp）"],
+    )
     data: Path = Field(
         default=Path("data"),
         description="The directory for what the service itself writes (default data beside this file; a system service "
@@ -118,6 +184,19 @@ class Keys(BaseSettings):
         default=None,
         description="A file that holds database_url alone, so that its password stands nowhere else (default: none).",
         examples=["/run/secrets/database_url"],
+    )
+    sealing_key: SecretStr | None = Field(
+        default=None,
+        description="The key that seals personal data in the database, instead of sealing_key_file; meant for the "
+        "environment. Several are separated by spaces: the first seals, all open (default: the file's).",
+        examples=["what `oshiyakusho-matrix key new` prints"],
+    )
+    sealing_key_file: Path = Field(
+        default=Path("sealing.key"),
+        description="The file with that key, where init writes one: one on each line, the current one first (default "
+        "sealing.key beside this file, not in data: who gets hold of the database or a backup of it must not have the "
+        "key with it). Keep a copy apart: without it, what was sealed is lost. Mode 0600.",
+        examples=["sealing.key"],
     )
     rooms: Path = Field(
         default=Path("rooms"),
@@ -136,7 +215,16 @@ class Keys(BaseSettings):
         description="The bot's name as people see it (default 市役所: short enough for a telephone's room list).",
         examples=["市役所"],
     )
+    mail: MailKeys = MailKeys()
+    accounts: AccountKeys = AccountKeys()
     log: LogKeys = LogKeys()
+    automatic_approval: bool = Field(
+        default=False,
+        description="Whether an application is approved without a person if its body is in the list, the mail domain "
+        "is that body's, mailbox and account are proven, and nothing is to be looked at (default false: the "
+        "secretariat decides). It needs the registration desk, which is open once mail and public_url are set.",
+        examples=["false"],
+    )
     command_max_age: int = Field(
         default=60,
         ge=1,

@@ -9,13 +9,18 @@ Every mistake is one ``Misconfigured`` sentence that says where, which key, what
 import os
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.ids import UserId
-from oshiyakusho_matrix.settings import values
+from oshiyakusho_matrix.core.sealing import Sealer
+from oshiyakusho_matrix.outbox.interface import Sender
+from oshiyakusho_matrix.outbox.smtp import MailServer, Security
+from oshiyakusho_matrix.settings import accounts, sealing, values
+from oshiyakusho_matrix.settings.accounts import MasAccess, SynapseAccess
 from oshiyakusho_matrix.settings.keys import PREFIX, HomeserverKeys, Keys, LogKeys
 from oshiyakusho_matrix.settings.reading import (
     Written,
@@ -33,7 +38,17 @@ from oshiyakusho_matrix.settings.values import Listen, Registration
 #: Variables that are ours without being settings: where the configuration is; what Kubernetes and Docker links inject
 #: for a service of this name (``OSHIYAKUSHO_MATRIX_PORT`` and so on).
 NOT_SETTINGS = ("OSHIYAKUSHO_CONFIG", "OSHIYAKUSHO_MATRIX_")
-SECRET_KEYS = frozenset({"as_token", "hs_token", "database_url"})
+SECRET_KEYS = frozenset(
+    {
+        ("as_token",),
+        ("hs_token",),
+        ("database_url",),
+        ("sealing_key",),
+        ("mail", "password"),
+        ("accounts", "token"),
+        ("accounts", "client_secret"),
+    }
+)
 OPEN_TO_OTHERS = "{file} holds secrets and every account of this machine may read it: run `chmod o= {file}`."
 
 
@@ -42,6 +57,7 @@ class Settings:
     """What the house gets: checked, with absolute paths and the tokens. Secrets are kept out of its ``repr``.
 
     ``open_files`` hold secrets and can be read by every account of the machine: it works, but should not stay so.
+    ``sealing_key_file`` is where the key was read from, if it was a file; ``sealer`` is None if there is no key.
     """
 
     config: Path
@@ -54,11 +70,18 @@ class Settings:
     secretariat: tuple[UserId, ...]
     web_listen: Listen | None = None
     public_url: str | None = None
+    web_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    operator: str | None = None
     display_name: str = "市役所"
     log: LogKeys = LogKeys()
     concurrency: int = 8
     command_max_age: timedelta = timedelta(hours=1)
+    automatic_approval: bool = False
     open_files: tuple[Path, ...] = ()
+    mail: MailServer | None = None
+    accounts: SynapseAccess | MasAccess | None = None
+    sealer: Sealer | None = field(default=None, repr=False)
+    sealing_key_file: Path | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -101,7 +124,9 @@ def _resolve(config: Path, keys: Keys, written: Written) -> Settings:
     database_url = _secret(base, "database_url", keys.database_url, keys.database_url_file)
     secretariat = values.accounts_of(keys.homeserver.server_name, keys.secretariat)
     values.check_pages(keys.listen, keys.web_listen, keys.public_url)
-    secrets_in = [base / keys.registration] + ([config] if not SECRET_KEYS.isdisjoint(written.values) else [])
+    sealer, key_file = sealing.sealer_of(base, data, keys)
+    secrets_in = [base / keys.registration, *([config] if not SECRET_KEYS.isdisjoint(written.lines) else [])]
+    secrets_in += [key_file] if key_file is not None else []
     return Settings(
         config=config.resolve(),
         homeserver=keys.homeserver,
@@ -109,6 +134,8 @@ def _resolve(config: Path, keys: Keys, written: Written) -> Settings:
         listen=Listen.parse(keys.listen),
         web_listen=Listen.parse(keys.web_listen) if keys.web_listen else None,
         public_url=keys.public_url,
+        web_proxies=values.networks_of(keys.web_proxies),
+        operator=keys.operator,
         data=data,
         database_url=values.database_url(database_url, base, data),
         rooms=base / keys.rooms,
@@ -116,8 +143,43 @@ def _resolve(config: Path, keys: Keys, written: Written) -> Settings:
         display_name=keys.display_name,
         log=keys.log,
         concurrency=keys.concurrency,
+        automatic_approval=keys.automatic_approval,
         command_max_age=timedelta(minutes=keys.command_max_age),
         open_files=tuple(file for file in secrets_in if open_to_others(file)),
+        mail=_mail(base, keys),
+        accounts=accounts.access_of(
+            keys,
+            token=_secret(base, "accounts.token", keys.accounts.token, keys.accounts.token_file),
+            secret=_secret(
+                base, "accounts.client_secret", keys.accounts.client_secret, keys.accounts.client_secret_file
+            ),
+        ),
+        sealer=sealer,
+        sealing_key_file=key_file,
+    )
+
+
+def _mail(base: Path, keys: Keys) -> MailServer | None:
+    mail = keys.mail
+    password = _secret(base, "mail.password", mail.password, mail.password_file)
+    if mail.host is None:
+        if mail.sender or mail.username or password:
+            raise ValueError("mail.host is missing, the mail server that the other keys of mail are about")
+        return None
+    if mail.sender is None:
+        raise ValueError("mail.sender is missing, the address that e-mail comes from")
+    if (mail.username is None) != (password is None):
+        raise ValueError("mail.username and mail.password belong together, so set both of them or none")
+    if mail.security == "none" and not values.is_loopback(mail.host):
+        raise ValueError("mail.security is none, which is for a mail server on this machine alone: localhost")
+    return MailServer(
+        host=mail.host,
+        port=mail.port,
+        security=Security(mail.security),
+        username=mail.username,
+        password=password,
+        sender=Sender(mail.sender, mail.sender_name or keys.display_name),
+        timeout=timedelta(seconds=mail.timeout),
     )
 
 

@@ -6,7 +6,7 @@ A ``ValueError``'s message continues the sentence "the key … "; it never repea
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.ids import SERVER_PATTERN, UserId, parse_user_id, server_of
 from oshiyakusho_matrix.core.text import visible
+from oshiyakusho_matrix.outbox.letter import is_address
 from oshiyakusho_matrix.settings.reading import at, is_token, read_yaml
 from oshiyakusho_matrix.store.engine import DRIVERS
 
@@ -74,9 +75,18 @@ def http_url(text: str) -> str:
 def public_url(text: str) -> str:
     """Check the address that people use: https, except on loopback."""
     parts = _http_parts(text)
-    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise ValueError("must begin with https:// (people send personal data there)")
     return text.strip().rstrip("/")
+
+
+def page(text: str) -> str:
+    """Check the address of a page for people: like ``public_url``, but web clients name their pages after a ``#``."""
+    bare, _, fragment = text.strip().partition("#")
+    public_url(bare)
+    if "#" in fragment or " " in fragment or not fragment.isascii() or not fragment.isprintable():
+        raise ValueError("must be the address of a page")
+    return text.strip()
 
 
 def check_pages(listen: str, web_listen: str | None, url: str | None) -> None:
@@ -100,7 +110,8 @@ def _http_parts(text: str) -> SplitResult:
     return parts
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine itself."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -119,6 +130,39 @@ def one_line(text: str) -> str:
     if not text.strip() or visible(text, limit=100) != text:
         raise ValueError("must be a visible name on one line, of at most 100 characters")
     return text
+
+
+def host(text: str) -> str:
+    """Check the name or the address of a machine."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", text.strip()) or len(text) > 253:
+        raise ValueError("must be the name or the address of a machine, without port")
+    return text.strip()
+
+
+def mail_address(text: str) -> str:
+    """Check an address that e-mail comes from. Shorter than it might be, since Message-IDs end in its domain."""
+    if not is_address(text) or len(text) > 200:
+        raise ValueError("must be a plain e-mail address")
+    return text
+
+
+def joined(value: object) -> object:
+    """Read one line from a list too, as YAML may hold it."""
+    return " ".join(str(each) for each in value) if isinstance(value, list | tuple) else value
+
+
+def networks(text: str) -> str:
+    """Check addresses and networks, separated by commas or spaces."""
+    try:
+        networks_of(text)
+    except ValueError:
+        raise ValueError("must be addresses or networks, separated by spaces") from None
+    return text
+
+
+def networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the networks of a setting that was checked; an address is a network of its own."""
+    return tuple(ip_network(each) for each in text.replace(",", " ").split())
 
 
 def words(value: object) -> object:

@@ -124,6 +124,8 @@ def in_words(figures: Figures, waiting: Sequence[Parked], troubles: Sequence[Tro
         say("- Messages to read: {inbox}; to send: {outbox}", inbox=f.inbox.pending, outbox=f.outbox.pending),
         say("- Work in hand or due: {busy}", busy=f.work.busy),
     ]
+    if f.mail.pending:
+        lines.append(say("- E-mails to send: {count}", count=f.mail.pending))
     if f.roster.outsiders:
         lines.append(
             say("- People in rooms where they do not belong, about to be put out: {count}", count=f.roster.outsiders)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.core.clock import now
+from oshiyakusho_matrix.outbox.mail import MailSender
 from oshiyakusho_matrix.outbox.sender import OutboxSender
 from oshiyakusho_matrix.reconcile.leases import Counts
 from oshiyakusho_matrix.reconcile.parked import oldest_due
@@ -25,6 +26,7 @@ class Figures:
     work: Counts
     work_oldest: datetime | None
     misfits: int
+    mail: Backlog = Backlog()
 
     @property
     def parked(self) -> int:
@@ -35,11 +37,14 @@ class Figures:
 class Status:
     """Counts; changes nothing."""
 
-    def __init__(self, *, store: Store, inbox: Inbox, sender: OutboxSender, queue: WorkQueue) -> None:
+    def __init__(
+        self, *, store: Store, inbox: Inbox, sender: OutboxSender, queue: WorkQueue, mailer: MailSender | None = None
+    ) -> None:
         self._store = store
         self._inbox = inbox
         self._sender = sender
         self._queue = queue
+        self._mailer = mailer
 
     async def figures(self) -> Figures:
         """Return the numbers."""
@@ -55,4 +60,5 @@ class Status:
             work=await self._queue.counts(),
             work_oldest=work_oldest,
             misfits=self._inbox.misfits,
+            mail=await self._mailer.backlog() if self._mailer else Backlog(),
         )

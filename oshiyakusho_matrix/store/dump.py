@@ -6,17 +6,18 @@ SHA-256 of all lines before. Row follows row, so neither side ever holds a table
 found in the database, not as this code declares them: an older database can be written and read, too.
 """
 
+import base64
 import gzip
 import hashlib
 import json
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
-from sqlalchemy import JSON, Column, DateTime, Integer, MetaData, Table, func, insert, select
+from sqlalchemy import JSON, Column, Date, DateTime, Integer, LargeBinary, MetaData, Table, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.core.errors import Misconfigured
@@ -180,14 +181,22 @@ async def _rows(connection: AsyncConnection, table: Table) -> AsyncIterator[Any]
 
 
 def _to_json(value: Any) -> Any:
+    if isinstance(value, bytes | memoryview):
+        return base64.b64encode(value).decode()
     if isinstance(value, datetime):
         return (value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
     return value
 
 
 def _from_json(column: Column[Any], value: Any) -> Any:
     if value is not None and isinstance(column.type, DateTime):
         return datetime.fromisoformat(value)
+    if value is not None and isinstance(column.type, Date):
+        return date.fromisoformat(value)
+    if value is not None and isinstance(column.type, LargeBinary):
+        return base64.b64decode(value)
     return value
 
 

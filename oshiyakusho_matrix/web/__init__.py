@@ -1,5 +1,6 @@
-"""The public pages: what anybody may read without an account. Strict security headers, no script, no cookie.
+"""The public pages: what anybody may read without an account, and the forms. Strict headers, no script, no cookie.
 
-``serving`` puts ``pages.public_pages`` behind ``web_listen``. Everything is rendered once at the start and answered
-from memory, so no request reaches the file system. Texts are the Markdown of ``handbook/``, one folder a language.
+``serving`` puts ``pages.public_pages`` behind ``web_listen``. Documents (``site``) are rendered once at the start and
+answered from memory: the Markdown of ``handbook/``, one folder a language. Pages with forms are brought by capabilities
+as ``visits.Route``; ``dynamic`` speaks HTTP for them. All HTML is made by ``layout`` from ``templates/``.
 """

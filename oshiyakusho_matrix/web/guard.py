@@ -3,13 +3,14 @@
 Sources of the headers: the OWASP cheat sheet on HTTP headers; CSP Level 3; RFC 6797 (HSTS).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from oshiyakusho_matrix.core.worker import frames
+from oshiyakusho_matrix.web.dynamic import FORM_HEADERS
 from oshiyakusho_matrix.web.site import Site
 
 logger = structlog.get_logger(__name__)
@@ -17,8 +18,9 @@ logger = structlog.get_logger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: What an error says in its headers that a page cannot say.
-_KEPT = ("Allow", "Location")
+_KEPT = ("Allow", "Location", "Retry-After")
 METHODS = (hdrs.METH_GET, hdrs.METH_HEAD)
+FORM_METHODS = (*METHODS, hdrs.METH_POST)
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -36,23 +38,27 @@ HEADERS = {
 HSTS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
-def guard(site: Site, public_url: str) -> Middleware:
-    """Return the middleware. Whatever happens behind it, the answer is a page and carries the headers."""
-    headers = HEADERS | (HSTS if public_url.startswith("https://") else {})
+def guard(site: Site, public_url: str, *, forms: Collection[str] = ()) -> Middleware:
+    """Return the middleware. Whatever happens behind it, the answer is a page and carries the headers.
+
+    ``forms`` are the addresses to which something may be sent.
+    """
+    headers: Mapping[str, str] = HEADERS | (HSTS if public_url.startswith("https://") else {})
 
     @web.middleware
     async def guarded(request: web.Request, handler: _Handler) -> web.StreamResponse:
-        response = await _answer(site, request, handler)
-        response.headers.update(headers)
+        is_form = request.path in forms
+        response = await _answer(site, request, handler, FORM_METHODS if is_form else METHODS)
+        response.headers.update({**headers, **FORM_HEADERS} if is_form else headers)
         return response
 
     return guarded
 
 
-async def _answer(site: Site, request: web.Request, handler: _Handler) -> web.StreamResponse:
-    if request.method not in METHODS:
-        return _error(site, request, web.HTTPMethodNotAllowed(request.method, METHODS))
-    if request.can_read_body:
+async def _answer(site: Site, request: web.Request, handler: _Handler, methods: tuple[str, ...]) -> web.StreamResponse:
+    if request.method not in methods:
+        return _error(site, request, web.HTTPMethodNotAllowed(request.method, methods))
+    if request.can_read_body and request.method != hdrs.METH_POST:
         return _error(site, request, web.HTTPRequestEntityTooLarge(0, 1))
     try:
         return await handler(request)

@@ -1,123 +1,96 @@
-"""The frame around every page: head, skip link, navigation, footer. Plain HTML, one style sheet, no script."""
+"""Makes every page from ``templates/``: one frame, and within it what a page is about. Plain HTML, one style sheet.
+
+``site`` makes the documents with it, ``dynamic`` the pages with forms. A template says its words itself:
+``say("English wording", name=value)`` is put into the reader's language as plain words, which are escaped where they
+stand; ``rich`` is the same with the marks of Markdown. A name that a template is not given is an error, not a gap.
+"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from html import escape
-from string import Template
+from urllib.parse import urlsplit
 
-from oshiyakusho_matrix.core.text import Text, say
-from oshiyakusho_matrix.web.markdown import Page
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-_TEMPLATE = Template("""\
-<!DOCTYPE html>
-<html lang="$language">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title>
-<meta name="description" content="$summary">
-<meta name="color-scheme" content="light dark">
-<link rel="stylesheet" href="$prefix/static/style.css">
-<link rel="icon" href="$prefix/static/icon.svg" type="image/svg+xml">
-$links</head>
-<body>
-<a class="skip" href="#main">$skip</a>
-<header>
-<a class="home" href="$home"><img src="$prefix/static/icon.svg" alt="" width="32" height="32"> $site</a>
-<nav aria-label="$site_navigation">
-<ul>
-<li><a href="$handbook"$handbook_current>$handbook_name</a></li>
-$languages</ul>
-</nav>
-</header>
-<div class="$kind">
-$chapters<main id="main" tabindex="-1">
-$body</main>
-</div>
-<footer>
-<p>$footer</p>
-</footer>
-</body>
-</html>
-""")
+from oshiyakusho_matrix.core.text import Text, Value
+from oshiyakusho_matrix.locales import LANGUAGES
+from oshiyakusho_matrix.outbox.render import Rendered, Renderer
 
 #: Languages in their own words, for whoever reads no other.
 _OWN_NAMES = {"ja": "日本語", "en": "English"}
-_CURRENT = ' aria-current="page"'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """What a page's frame says. ``here`` is the page's name in the handbook, empty outside of it.
-
-    ``others`` are the addresses of this page by language; with an ``origin`` they are announced to search engines too.
-    """
-
-    language: str
-    page: Page
-    words: Callable[[Text], str]
-    prefix: str
-    home: str
-    handbook: str
-    here: str = ""
-    chapters: tuple[tuple[str, str, str], ...] = ()
-    others: Mapping[str, str] = field(default_factory=dict)
-    origin: str = ""
+def in_language(language: str, path: str) -> str:
+    """Return where a page stands in a language: ``/register``, ``/en/register``."""
+    return path if language == LANGUAGES[0] else f"/{language}{path}"
 
 
-def frame(content: Frame) -> bytes:
-    """Return the whole page."""
-    words, site = content.words, content.words(say("The online city hall"))
-    title = content.page.title if content.page.title == site else f"{content.page.title} | {site}"
-    values = {
-        "language": content.language,
-        "title": title,
-        "summary": content.page.summary,
-        "skip": words(say("To the text")),
-        "home": content.home,
-        "site": site,
-        "site_navigation": words(say("Site")),
-        "handbook": content.handbook,
-        "handbook_name": words(say("Handbook")),
-        "footer": words(say("This site sets no cookies and runs no scripts.")),
-        "prefix": content.prefix,
-    }
-    return _TEMPLATE.substitute(
-        {name: escape(value) for name, value in values.items()},
-        kind="with-chapters" if content.chapters else "plain",
-        handbook_current=_CURRENT if content.here == "index" else "",
-        links=_announced(content),
-        languages=_languages(content),
-        chapters=_chapters(content),
-        body=content.page.body,
-    ).encode()
+def language_of(path: str) -> str:
+    """Return the language of an address."""
+    return next((lang for lang in LANGUAGES[1:] if path.startswith(f"/{lang}/")), LANGUAGES[0])
 
 
-def _announced(content: Frame) -> str:
-    if not content.origin:
-        return ""
-    lines = [f'<link rel="canonical" href="{escape(content.origin + content.others[content.language])}">']
-    lines += [
-        f'<link rel="alternate" hreflang="{lang}" href="{escape(content.origin + path)}">'
-        for lang, path in content.others.items()
-    ]
-    return "".join(line + "\n" for line in lines)
+class Layout:
+    """``public_url`` is how people reach the pages; links begin with its path, for a proxy that puts them under one."""
+
+    def __init__(self, public_url: str, renderer: Renderer | None = None) -> None:
+        parts = urlsplit(public_url)
+        self.prefix = parts.path.rstrip("/")
+        self.origin = f"{parts.scheme}://{parts.netloc}"
+        self._renderer = renderer or Renderer()
+        self._known: dict[tuple[str, str], Rendered] = {}
+        self._templates = Environment(
+            loader=PackageLoader("oshiyakusho_matrix.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+
+    def words(self, text: Text, language: str) -> str:
+        """Return a text in a language, as plain words."""
+        return self._rendered(text, language).body
+
+    def page(
+        self, template: str, language: str, path: str, values: Mapping[str, object], *, announced: bool = False
+    ) -> bytes:
+        """Return the page of a template. ``path`` is where it stands, without its language.
+
+        It is announced to search engines, with its other languages, only if that is said.
+        """
+        others = {lang: self.prefix + in_language(lang, path) for lang in LANGUAGES}
+        return (
+            self._templates.get_template(template)
+            .render(
+                values,
+                language=language,
+                say=self._say(language),
+                rich=self._rich(language),
+                link=lambda to: self.prefix + in_language(language, to),
+                prefix=self.prefix,
+                path=path,
+                others=[(lang, _OWN_NAMES[lang], others[lang]) for lang in LANGUAGES if lang != language],
+                canonical=self.origin + others[language] if announced else "",
+                alternates=[(lang, self.origin + each) for lang, each in others.items()] if announced else [],
+            )
+            .encode()
+        )
+
+    def _say(self, language: str) -> Callable[..., str]:
+        return lambda text, **values: self._rendered(_text(text, values), language).body
+
+    def _rich(self, language: str) -> Callable[..., Markup]:
+        return lambda text, **values: Markup(self._rendered(_text(text, values), language).html)  # noqa: S704 - sanitised
+
+    def _rendered(self, text: Text, language: str) -> Rendered:
+        """Render a text; one without values, of which there are as many as in the catalogue, once and for all."""
+        if text.values or text.parts:
+            return self._renderer.render(text, language)
+        if (found := self._known.get((text.msgid, language))) is None:
+            found = self._known[text.msgid, language] = self._renderer.render(text, language)
+        return found
 
 
-def _languages(content: Frame) -> str:
-    return "".join(
-        f'<li><a href="{escape(path)}" lang="{lang}" hreflang="{lang}">{_OWN_NAMES[lang]}</a></li>\n'
-        for lang, path in content.others.items()
-        if lang != content.language
-    )
-
-
-def _chapters(content: Frame) -> str:
-    if not content.chapters:
-        return ""
-    items = "".join(
-        f'<li><a href="{escape(path)}"{_CURRENT if name == content.here else ""}>{escape(title)}</a></li>\n'
-        for name, title, path in content.chapters
-    )
-    label = escape(content.words(say("Chapters")))
-    return f'<nav class="chapters" aria-label="{label}">\n<ul>\n{items}</ul>\n</nav>\n'
+def _text(text: str | Text, values: Mapping[str, Value]) -> Text:
+    return text if isinstance(text, Text) else Text(text, values)

@@ -4,6 +4,7 @@ The files are ours and packaged, yet raw HTML in them is not passed on; comments
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -29,7 +30,7 @@ def render_page(source: str, follow: Callable[[str], str]) -> Page:
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(_COMMENT.sub("", source))
     title = summary = heading = ""
-    wide = 0
+    wide, boxes = 0, Counter[str]()
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
         words = _plain(following) if following is not None and following.type == "inline" else ""
         if token.type == "heading_open":
@@ -44,7 +45,8 @@ def render_page(source: str, follow: Callable[[str], str]) -> Page:
         elif token.type == "th_open":
             token.attrSet("scope", "col")
         elif token.type == "fence":
-            token.meta["label"] = heading
+            boxes[heading] += 1
+            token.meta["label"] = heading if boxes[heading] == 1 else f"{heading} ({boxes[heading]})"
         for child in token.children or ():
             _lead(child, follow)
         _join_lines(token.children or [])
@@ -65,7 +67,7 @@ def _plain(inline: Token) -> str:
 
 def _lead(token: Token, follow: Callable[[str], str]) -> None:
     link = token.attrGet("href") if token.type == "link_open" else None
-    if isinstance(link, str) and not link.startswith(("#", "https:", "http:", "mailto:")):
+    if isinstance(link, str) and not link.startswith(("#", "/", "https:", "http:", "mailto:")):
         token.attrSet("href", follow(link))
 
 

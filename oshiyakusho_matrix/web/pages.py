@@ -1,21 +1,44 @@
-"""The application behind ``web_listen``: GET and HEAD on documents that were made at the start, nothing else."""
+"""The application behind ``web_listen``: documents that were made at the start, and the pages with forms."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from functools import partial
+from hashlib import blake2b
 
 from aiohttp import web
 
+from oshiyakusho_matrix.locales import LANGUAGES
+from oshiyakusho_matrix.web.dynamic import LARGEST_FORM, Forms
 from oshiyakusho_matrix.web.guard import guard
+from oshiyakusho_matrix.web.layout import Layout, in_language
+from oshiyakusho_matrix.web.limits import Network, Rate, RateLimits
 from oshiyakusho_matrix.web.site import Document, build_site
+from oshiyakusho_matrix.web.tokens import FormTokens
+from oshiyakusho_matrix.web.visits import Route
 
-#: Bytes. Nothing that is read here takes a body, and ``guard`` refuses one before anybody reads it.
-LARGEST_BODY = 1024
 
-
-def public_pages(public_url: str, *, hall: str | None = None) -> web.Application:
+def public_pages(
+    public_url: str,
+    *,
+    hall: str | None = None,
+    routes: Sequence[Route] = (),
+    sign: Callable[[str], str] | None = None,
+    proxies: Sequence[Network] = (),
+    rate: Rate | None = None,
+) -> web.Application:
     """Return the application.
 
     ``public_url`` is how people reach it (https turns HSTS on); ``hall`` is the address of the city hall's space, such
-    as ``#cityhall:example.jp``, and None leaves it to the reader to ask for it.
+    as ``#cityhall:example.jp``, and None leaves it to the reader to ask for it. ``routes`` are pages with forms.
+    ``sign`` returns a keyed digest for their tokens; without one, forms that are open do not outlive a restart.
+    ``proxies`` are the networks of those in front of us, and ``rate`` how much one client may send.
     """
-    site = build_site(public_url, hall)
+    layout = Layout(public_url)
+    site = build_site(public_url, hall, layout=layout)
+    forms = Forms(
+        layout=layout, tokens=FormTokens(sign or _own_digest()), limits=RateLimits(rate or Rate()), proxies=proxies
+    )
+    addresses = {in_language(lang, route.path): route for lang in LANGUAGES for route in routes}
 
     async def answer(request: web.Request) -> web.Response:
         if (target := site.moved.get(request.path)) is not None:
@@ -25,9 +48,17 @@ def public_pages(public_url: str, *, hall: str | None = None) -> web.Application
             raise web.HTTPNotFound
         return _answer(request, document)
 
-    application = web.Application(middlewares=[guard(site, public_url)], client_max_size=LARGEST_BODY)
+    application = web.Application(middlewares=[guard(site, public_url, forms=addresses)], client_max_size=LARGEST_FORM)
+    for address, route in addresses.items():
+        application.router.add_get(address, partial(forms.show, route))
+        application.router.add_post(address, partial(forms.receive, route))
     application.router.add_get("/{path:.*}", answer)
     return application
+
+
+def _own_digest() -> Callable[[str], str]:
+    key = secrets.token_bytes(32)
+    return lambda words: blake2b(words.encode(), key=key, digest_size=16).hexdigest()
 
 
 def _answer(request: web.Request, document: Document) -> web.Response:

@@ -4,26 +4,23 @@
 proxy that puts the pages under one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from posixpath import normpath
 from string import Template
-from urllib.parse import urlsplit
+
+from markupsafe import Markup
 
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.locales import LANGUAGES
-from oshiyakusho_matrix.outbox.render import Renderer
-from oshiyakusho_matrix.web.layout import Frame, frame
+from oshiyakusho_matrix.web.layout import Layout, in_language, language_of
 from oshiyakusho_matrix.web.markdown import Page, render_page
 
-Words = Callable[[Text], str]
-
 #: The pages of the handbook in their order; ``welcome`` stands at the top of the site, ``index`` of the handbook.
-HANDBOOK = ("index", "members", "secretariat", "administrators", "rooms", "how-it-works")
+HANDBOOK = ("index", "members", "privacy", "secretariat", "administrators", "rooms", "how-it-works")
 WELCOME = "welcome"
 
 _STATIC = {
@@ -36,9 +33,16 @@ _FRESH, _AN_HOUR = "no-cache", "public, max-age=3600"
 
 _ERRORS: Mapping[int, tuple[Text, Text]] = {
     308: (say("This page has moved"), say("It is at the address that your browser was given.")),
+    400: (say("That could not be read"), say("Please go back, load the form again, and send it once more.")),
+    403: (
+        say("That came from another site"),
+        say("Forms are accepted from this site's own pages alone. Please open the form here and send it again."),
+    ),
     404: (say("There is no such page"), say("The address may be mistyped, or the page may have been renamed.")),
     405: (say("This page can only be read"), say("Nothing can be sent to this address.")),
-    413: (say("That was too much"), say("Nothing can be sent to this address.")),
+    413: (say("That was too much"), say("More was sent than this address takes.")),
+    415: (say("That could not be read"), say("Please go back, load the form again, and send it once more.")),
+    503: (say("This page cannot be shown at this moment"), say("Please try again in a minute.")),
     500: (say("Something went wrong here"), say("It was noted. Please try again later.")),
 }
 
@@ -67,46 +71,43 @@ class Site:
 
     def error(self, status: int, path: str) -> bytes:
         """Return the error page in the language of a path."""
-        language = next((lang for lang in LANGUAGES[1:] if path.startswith(f"/{lang}/")), LANGUAGES[0])
+        language = language_of(path)
         return self.errors.get((status, language)) or self.errors[500, language]
 
 
 def path_of(language: str, name: str) -> str:
     """Return where a page stands: ``/handbook/rooms``, ``/en/handbook/rooms``."""
-    top = "/" if language == LANGUAGES[0] else f"/{language}/"
-    if name == WELCOME:
-        return top
-    return f"{top}handbook/" if name == "index" else f"{top}handbook/{name}"
+    return in_language(language, _path(name))
 
 
-def build_site(public_url: str, hall: str | None) -> Site:
+def _path(name: str) -> str:
+    return "/" if name == WELCOME else "/handbook/" if name == "index" else f"/handbook/{name}"
+
+
+def build_site(public_url: str, hall: str | None, *, layout: Layout | None = None) -> Site:
     """Render everything. KeyError if a page of the handbook links to one that there is not: that is a bug."""
-    prefix = urlsplit(public_url).path.rstrip("/")
-    renderer = Renderer()
-    words = {lang: _in(renderer, lang) for lang in LANGUAGES}
+    layout = layout or Layout(public_url)
+    address = _address(hall)
     pages = {
-        (lang, name): _page(lang, name, prefix, words[lang](_address(hall)))
+        (lang, name): _page(lang, name, layout.prefix, layout.words(address, lang))
         for lang in LANGUAGES
         for name in (WELCOME, *HANDBOOK)
     }
     documents = {
-        path_of(lang, name): Document(_framed(lang, name, pages, words[lang], public_url), _HTML, _FRESH)
-        for lang, name in pages
+        path_of(lang, name): Document(_framed(layout, lang, name, pages), _HTML, _FRESH) for lang, name in pages
     }
     for file, content_type in _STATIC.items():
         documents[f"/static/{file}"] = Document(_packaged("static", file).read_bytes(), content_type, _AN_HOUR)
     documents["/robots.txt"] = Document(b"User-agent: *\nAllow: /\n", "text/plain; charset=utf-8", _AN_HOUR)
-    moved = {path.rstrip("/"): prefix + path for path in documents if path.endswith("/") and path != "/"}
+    moved = {path.rstrip("/"): layout.prefix + path for path in documents if path.endswith("/") and path != "/"}
     errors = {
-        (status, lang): _error_page(lang, texts, words[lang], prefix)
+        (status, lang): layout.page(
+            "error.html", lang, "/", {"title": layout.words(title, lang), "summary": layout.words(about, lang)}
+        )
         for lang in LANGUAGES
-        for status, texts in _ERRORS.items()
+        for status, (title, about) in _ERRORS.items()
     }
     return Site(documents, moved, errors)
-
-
-def _in(renderer: Renderer, language: str) -> Words:
-    return lambda text: renderer.render(text, language).body
 
 
 def _address(hall: str | None) -> Text:
@@ -120,7 +121,7 @@ def _packaged(*parts: str) -> Traversable:
 def _page(language: str, name: str, prefix: str, hall: str) -> Page:
     source = _packaged("handbook", language, f"{name}.md").read_text(encoding="utf-8")
     if name == WELCOME:
-        source = Template(source).substitute(hall=hall)
+        source = Template(source).substitute(hall=hall, register=prefix + in_language(language, "/register"))
 
     def follow(link: str) -> str:
         """Lead a link between the files to where their pages stand."""
@@ -134,40 +135,13 @@ def _page(language: str, name: str, prefix: str, hall: str) -> Page:
     return render_page(source, follow)
 
 
-def _framed(language: str, name: str, pages: Mapping[tuple[str, str], Page], words: Words, public_url: str) -> bytes:
-    parts = urlsplit(public_url)
-    prefix = parts.path.rstrip("/")
+def _framed(layout: Layout, language: str, name: str, pages: Mapping[tuple[str, str], Page]) -> bytes:
     page = pages[language, name]
-    chapters = [(n, pages[language, n].title, prefix + path_of(language, n)) for n in HANDBOOK]
-    return frame(
-        Frame(
-            language=language,
-            page=page,
-            words=words,
-            prefix=prefix,
-            home=prefix + path_of(language, WELCOME),
-            handbook=prefix + path_of(language, "index"),
-            here="" if name == WELCOME else name,
-            chapters=() if name == WELCOME else tuple(chapters),
-            others={lang: prefix + path_of(lang, name) for lang in LANGUAGES},
-            origin=f"{parts.scheme}://{parts.netloc}",
-        )
-    )
-
-
-def _error_page(language: str, texts: tuple[Text, Text], words: Words, prefix: str) -> bytes:
-    title, about = words(texts[0]), words(texts[1])
-    back = words(say("Back to the entrance"))
-    home = prefix + path_of(language, WELCOME)
-    body = f'<h1>{escape(title)}</h1>\n<p>{escape(about)}</p>\n<p><a href="{escape(home)}">{escape(back)}</a></p>\n'
-    return frame(
-        Frame(
-            language=language,
-            page=Page(title, about, body),
-            words=words,
-            prefix=prefix,
-            home=home,
-            handbook=prefix + path_of(language, "index"),
-            others={lang: prefix + path_of(lang, WELCOME) for lang in LANGUAGES},
-        )
-    )
+    chapters = () if name == WELCOME else [(pages[language, n].title, _path(n)) for n in HANDBOOK]
+    values = {
+        "title": page.title,
+        "summary": page.summary,
+        "body": Markup(page.body),  # noqa: S704 - made from our own Markdown, without raw HTML
+        "chapters": chapters,
+    }
+    return layout.page("document.html", language, _path(name), values, announced=True)

@@ -29,10 +29,13 @@ class RememberingOutbox:
     async def reply(self, tx: Transaction, to: ReplyTo, text: Text, *, extra: Mapping[str, Any] | None = None) -> None:
         self.answered.append((to.event_id, text))
 
-    async def post(self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja") -> None:
+    async def post(self, tx: Transaction, room_id: str, text: Text, **how: Any) -> None:
         raise AssertionError("the inbox says nothing in rooms")
 
-    async def tell_secretariat(self, tx: Transaction, text: Text) -> None:
+    async def react(self, tx: Transaction, room_id: str, event_id: str, key: str) -> None:
+        raise AssertionError("the inbox reacts to nothing")
+
+    async def tell_secretariat(self, tx: Transaction, text: Text, *, extra: Mapping[str, Any] | None = None) -> None:
         self.told.append(text)
 
 

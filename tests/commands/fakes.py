@@ -41,10 +41,13 @@ class FakeOutbox:
     async def reply(self, tx: Transaction, to: ReplyTo, text: Text, *, extra: Mapping[str, Any] | None = None) -> None:
         self.replies.append(Reply(to, text, extra or {}))
 
-    async def post(self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja") -> None:
+    async def post(self, tx: Transaction, room_id: str, text: Text, **how: Any) -> None:
         raise AssertionError("commands answer; they do not post")
 
-    async def tell_secretariat(self, tx: Transaction, text: Text) -> None:
+    async def react(self, tx: Transaction, room_id: str, event_id: str, key: str) -> None:
+        raise AssertionError("commands answer; they do not react")
+
+    async def tell_secretariat(self, tx: Transaction, text: Text, *, extra: Mapping[str, Any] | None = None) -> None:
         raise AssertionError("commands answer the one who asked")
 
 

@@ -12,6 +12,7 @@ from oshiyakusho_matrix.homeserver.interface import Forbidden, NewRoom, StateEve
 from tests.divisions.little_town import write_town
 from tests.support.fake_city import FakeCity, fake_city, someone
 
+HANAKO = someone("hanako")
 DIRECT = {"membership": "invite", "is_direct": True}
 ENCRYPTED = StateEvent("m.room.encryption", "", {"algorithm": "m.megolm.v1.aes-sha2"})
 
@@ -30,17 +31,21 @@ async def chat(city: FakeCity, user: UserId, *state: StateEvent) -> RoomId:
     return room_id
 
 
-def own_chats(city: FakeCity) -> list[RoomId]:
-    """Return the chats that the bot has made."""
-    return [room_id for a, room_id in city.hs.world.aliases.items() if "-chat-" in a]
+def own_chats(city: FakeCity, user: UserId = HANAKO) -> list[RoomId]:
+    """Return the chats that the bot has made with somebody."""
+    made = [room_id for a, room_id in city.hs.world.aliases.items() if "-chat-" in a]
+    return [room_id for room_id in made if ("m.room.member", user) in city.hs.room(room_id).state]
 
 
 async def test_a_direct_chat_is_taken_up_and_commands_need_no_prefix(city: FakeCity) -> None:
-    hanako = await city.member("hanako")
-    room = await chat(city, hanako)
+    stranger = someone("yosomono")
+    assert own_chats(city, stranger) == []
+    room = await chat(city, stranger)
     assert "ヘルプ" in city.heard(room)
-    assert "juumin" in await city.ask("課　一覧", sender=hanako, room=room)
-    assert own_chats(city) == []
+    assert "language" in await city.ask("help language", sender=stranger, room=room)
+    assert own_chats(city, stranger) == []
+    hanako = await city.member("hanako")
+    assert "juumin" in await city.ask("課　一覧", sender=hanako, room=await chat(city, hanako))
 
 
 async def test_the_greeting_is_in_the_language_that_somebody_chose_before(city: FakeCity) -> None:

@@ -12,7 +12,7 @@ from tests.support.ports import ReservedPort
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
     """A demo on a small city hall, not started yet."""
-    ports = [ReservedPort() for _ in range(3)]
+    ports = [ReservedPort() for _ in range(4)]
     yield Demo(tmp_path / "demo", small_city_hall(tmp_path / "rooms"), ports)
     for port in ports:
         port.release()

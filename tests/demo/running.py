@@ -52,7 +52,7 @@ class Demo:
 
     def choose_ports(self) -> None:
         """Leave the directory as a demo does that was killed right after it had chosen its ports."""
-        names = ("client_port", "service_port", "pages_port")
+        names = ("client_port", "service_port", "pages_port", "mail_port")
         state = {"what": "oshiyakusho-matrix demo", **dict(zip(names, self.ports, strict=True))}
         (self.directory / "demo.json").write_text(json.dumps(state), encoding="utf-8")
 
@@ -116,9 +116,11 @@ class Demo:
             return {room_id for (room_id,) in database.execute(query)}
 
     def rooms_of_homeserver(self) -> int:
-        """Return how many rooms the homeserver has, managed or not."""
+        """Return how many rooms the homeserver has, managed or not, but for the chats in which people are welcomed."""
+        chats = "select room_id from room_aliases where room_alias like '%-chat-%'"
         with closing(sqlite3.connect(self.directory / "synapse" / "homeserver.db")) as database:
-            return int(database.execute("select count(*) from rooms").fetchone()[0])
+            query = f"select count(*) from rooms where room_id not in ({chats})"  # noqa: S608 - our own words
+            return int(database.execute(query).fetchone()[0])
 
     def processes(self) -> list[str]:
         """Return the command lines of processes that belong to this demo (Linux)."""

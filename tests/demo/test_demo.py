@@ -1,5 +1,6 @@
 """`make demo` as whoever types it sees it: a process that stands up, says what to do, resumes, and leaves nothing."""
 
+import itertools
 import json
 import shutil
 import signal
@@ -7,9 +8,11 @@ import socket
 import sys
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
+from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.demo import home
@@ -18,6 +21,9 @@ from oshiyakusho_matrix.demo.home import opened
 from oshiyakusho_matrix.demo.ports import choose, refuse_taken
 from oshiyakusho_matrix.homeserver.interface import Forbidden
 from oshiyakusho_matrix.homeserver.person import Person
+from oshiyakusho_matrix.outbox.letter import letter
+from oshiyakusho_matrix.outbox.smtp import SmtpTransport
+from oshiyakusho_matrix.settings import load_settings
 from tests.demo.running import PATIENCE, Demo, until
 from tests.support.ports import ReservedPort
 
@@ -43,8 +49,15 @@ async def test_it_says_how_to_come_in_and_what_it_says_is_true(demo: Demo) -> No
             assert await stranger.joined_rooms() == set()
             with pytest.raises(Forbidden):
                 await stranger.join(DIVISION)
+        settings = load_settings(demo.directory / "city" / "config.yaml")
+        assert settings.mail is not None
+        assert settings.sealer is not None
+        await mail(SmtpTransport(settings.mail))
+        assert process.stdout is not None
+        assert caught(process.stdout) == ["E-mail to hanako@city.example.lg.jp: 確認番号", "  │ 番号：12345678"]
         assert demo.end(process, signal.SIGINT) == 0
     assert ended_entirely(demo)
+    assert "hanako@city" not in (demo.directory / "log" / "cityhall.log").read_text(encoding="utf-8")
     assert (demo.directory / "accounts.json").stat().st_mode & 0o077 == 0
     assert "ready" in (demo.directory / "log" / "cityhall.log").read_text(encoding="utf-8")
 
@@ -155,7 +168,7 @@ def test_ports_that_are_taken_are_replaced_once_and_kept(tmp_path: Path, monkeyp
     free = ReservedPort()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
-        monkeypatch.setattr(home, "PREFERRED", (free.open_to_listeners(), number, number))
+        monkeypatch.setattr(home, "PREFERRED", (free.open_to_listeners(), number, number, number))
         with opened(tmp_path, fresh=False) as first:
             chosen = first.state
         assert chosen.client_port == free.number
@@ -170,8 +183,30 @@ def test_ports_that_are_taken_are_replaced_once_and_kept(tmp_path: Path, monkeyp
     free.release()
 
 
+def test_a_demo_from_before_there_was_e_mail_gets_a_port_for_it(tmp_path: Path) -> None:
+    ports = {"client_port": 8021, "service_port": 8019, "pages_port": 8020}
+    (tmp_path / "demo.json").write_text(json.dumps({"what": "oshiyakusho-matrix demo", **ports, "furnished": True}))
+    with opened(tmp_path, fresh=False) as old:
+        assert (old.state.client_port, old.state.furnished) == (8021, True)
+        assert old.mail_port not in ports.values()
+    with opened(tmp_path, fresh=False) as again:
+        assert again.state == old.state
+
+
 def member(url: str, user_id: UserId, passwords: dict[str, str]) -> AbstractAsyncContextManager[Person]:
     return Person.logged_in(url, user_id, passwords[user_id])
+
+
+async def mail(transport: SmtpTransport) -> None:
+    to, at = "hanako@city.example.lg.jp", now()
+    text, sender = "番号：12345678", transport.sender
+    await transport.deliver(letter(sender, to=to, subject="確認番号", text=text, message_id="x@y", at=at), to)
+
+
+def caught(lines: IO[str]) -> list[str]:
+    """Return the two lines of the first e-mail that is shown."""
+    found = [line.rstrip("\n") for line in itertools.islice(lines, 4)]
+    return [line for line in found if line]
 
 
 def ended_entirely(demo: Demo) -> bool:

@@ -7,13 +7,14 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import update
 
-from oshiyakusho_matrix.app import CityHallApp, Identity, load_from
+from oshiyakusho_matrix.app import CityHallApp, Identity
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.demo.cast import HANAKO, HEAD, PLAYERS, SAKURA, SECRETARY, SERVER_NAME, STRANGER, TARO, Player
 from oshiyakusho_matrix.demo.furnishing import register
 from oshiyakusho_matrix.demo.home import opened
 from oshiyakusho_matrix.demo.places import look_around
 from oshiyakusho_matrix.demo.welcome import print_welcome, standings
+from oshiyakusho_matrix.divisions.catalogue import load_from
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.roster.domain import HallState
 from oshiyakusho_matrix.roster.tables import member

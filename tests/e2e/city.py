@@ -26,6 +26,7 @@ from oshiyakusho_matrix.roster.tables import managed_rooms
 from oshiyakusho_matrix.settings import Settings, load_settings
 from tests.e2e.waiting import SOON, eventually
 from tests.support.homeservers import Authority
+from tests.support.mail import SENDER, Mailbox, mail_server
 from tests.support.ports import ReservedPort
 from tests.support.users import MatrixError, MatrixUser
 
@@ -67,7 +68,8 @@ DIVISIONS = {
 class City:
     """A running city hall with its homeserver ``hub``, a federated ``neighbour``, and two of the secretariat.
 
-    The ``secretary`` is the one that ``init`` was told of and reads Japanese; the ``clerk`` chose English.
+    The ``secretary`` is the one that ``init`` was told of and reads Japanese; the ``clerk`` chose English. All its mail
+    goes to ``mailbox``.
     """
 
     app: CityHallApp
@@ -76,6 +78,13 @@ class City:
     neighbour: EmbeddedSynapse
     secretary: MatrixUser
     clerk: MatrixUser
+    mailbox: Mailbox
+
+    @property
+    def site(self) -> str:
+        """Where the public pages are."""
+        assert self.settings.public_url is not None
+        return self.settings.public_url
 
     @property
     def bot(self) -> UserId:
@@ -107,6 +116,8 @@ class City:
         counts = await self.app.loop.settle_all(timedelta(seconds=SOON))
         assert counts.busy == 0, f"after {SOON} s {counts.busy} keys still have not settled"
         await self.app.sender.idle()
+        assert self.app.mailer is not None
+        await self.app.mailer.idle()
 
     async def handled(self, room_id: str, person: MatrixUser) -> None:
         """Wait until the service has dealt with somebody's membership of a room, as it is now."""
@@ -213,7 +224,15 @@ async def running_city(
     async with AsyncExitStack() as stack:
         for port in ports:
             stack.callback(port.release)
-        settings = _install(directory / "city", hub, listen=listen, web_listen=web_listen, database_url=database_url)
+        mailbox = await stack.enter_async_context(mail_server())
+        settings = _install(
+            directory / "city",
+            hub,
+            listen=listen,
+            web_listen=web_listen,
+            database_url=database_url,
+            mail_port=mailbox.port,
+        )
         stack.push_async_callback(hub.stop)
         await hub.start()
         secretary = await MatrixUser.on(hub, "kanri", display_name="事務局の試験員")
@@ -221,7 +240,7 @@ async def running_city(
         clerk = await MatrixUser.on(hub, "clerk", display_name="Clerk")
         stack.push_async_callback(clerk.close)
         app = await stack.enter_async_context(running(settings))
-        city = City(app, settings, hub, neighbour, secretary, clerk)
+        city = City(app, settings, hub, neighbour, secretary, clerk, mailbox)
         await city.idle()
         await city.accept(secretary, "cityhall", "cityhall-jimukyoku")
         await city.admit(clerk, secretariat=True)
@@ -232,7 +251,7 @@ async def running_city(
 
 
 def _install(
-    directory: Path, hub: EmbeddedSynapse, *, listen: int, web_listen: int, database_url: str | None
+    directory: Path, hub: EmbeddedSynapse, *, listen: int, web_listen: int, database_url: str | None, mail_port: int
 ) -> Settings:
     write_installation(
         Order(
@@ -243,13 +262,14 @@ def _install(
             secretariat=[hub.user_id("kanri")],
             web_listen=f"127.0.0.1:{web_listen}",
             public_url=f"http://127.0.0.1:{web_listen}",
+            mail={"host": "localhost", "port": mail_port, "security": "none", "sender": SENDER.address},
         )
     )
     config = directory / "config.yaml"
     if database_url is not None:
         with config.open("a", encoding="utf-8") as file:
             file.write(f"\ndatabase_url: {database_url}\n")
-        config.chmod(0o600)
+    config.chmod(0o600)
     shrink(directory / "rooms")
     return load_settings(config)
 

@@ -132,13 +132,14 @@ async def test_help_shows_what_the_asker_may_do_in_their_language(city: City, pe
     desk = (await enter(city, member, "cityhall-annai"))[0]
     for_member = body(await ask(member, desk, "！ヘルプ"))
     assert "!課 一覧" in for_member
-    assert "!会員" not in for_member
+    assert "!会員 検索" in for_member
+    assert "!会員 承認" not in for_member
     assert is_japanese(for_member)
 
     await ask(member, desk, "!language en", "From now on I speak English with you.")
     in_english = body(await ask(member, desk, "!help"))
     assert "!division list" in in_english
-    assert "!member" not in in_english
+    assert "!member admit" not in in_english
     assert not is_japanese(in_english)
 
     for_staff = body(await ask(city.clerk, office, "!help"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.faults.endings import look, pass_the_lease
 from tests.faults.points import Step
-from tests.faults.runner import Order, Running
+from tests.faults.runner import Counter, Order, Running
 from tests.faults.sites import Site
 from tests.faults.sweep import Outcome
 from tests.faults.town import tiny_town
@@ -16,7 +16,16 @@ from tests.faults.town import tiny_town
 class Processes:
     """``directory`` is made. ``edited``: the files are not those any more with which the town was founded."""
 
-    def __init__(self, site: Site, directory: Path, database_url: str, *, hands: int = 1, edited: bool = False) -> None:
+    def __init__(
+        self,
+        site: Site,
+        directory: Path,
+        database_url: str,
+        *,
+        hands: int = 1,
+        edited: bool = False,
+        counter: Counter | None = None,
+    ) -> None:
         directory.mkdir()
         self._site = site
         self._order = Order(
@@ -26,6 +35,7 @@ class Processes:
             declaration=tiny_town(directory / "rooms", site.installation.alias_prefix, edited=edited),
             secretary=site.secretary,
             hands=hands,
+            counter=counter,
         )
         self._steps: list[list[str]] = []
 

@@ -28,6 +28,11 @@ _RECORDS = {
     "audit": "actor, command, target, arguments, outcome",
     "outbox_message": "address, sender, event_type, content, state, last_error",
     "direct_chat": "user_id, state",
+    "application": "state, organisation, domain, interests, has_account, flags, account, mail, tries, decided_by",
+    "application_card": "room_id, purpose",
+    "affiliation": "user_id, organisation, organisation_name, prefecture",
+    "mail_message": "state, outcome",
+    "welcome": "user_id, state, offers",
 }
 #: Where everything that came in must stand.
 _HANDLED = "SELECT event_id, state, failures FROM inbox_event WHERE state != 'done' OR failures != 0"
@@ -59,6 +64,7 @@ async def look(site: Site, database_url: str) -> list[str]:
             for event in room.messages
         ]
     lines += _records(database_url)
+    names |= _references(database_url)
     texts = {_text(event["event_id"]): "EVENT" for room in seen for event in room.messages}
     return sorted(_plain(line, names | texts, site) for line in lines if _WAITING not in line)
 
@@ -92,6 +98,11 @@ def _records(database_url: str) -> list[str]:
             rows = connection.exec_driver_sql(f"SELECT {columns} FROM {table}")  # noqa: S608 - names from above
             lines += [f"{table}: " + " | ".join(map(_cell, row)) for row in rows]
     return lines
+
+
+def _references(database_url: str) -> dict[str, str]:
+    with opened(database_url) as connection:
+        return {row[0]: "REFERENCE" for row in connection.exec_driver_sql("SELECT reference FROM application")}
 
 
 def _cell(value: Any) -> str:

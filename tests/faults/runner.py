@@ -24,10 +24,15 @@ from oshiyakusho_matrix.app import CityHallApp, Identity
 from oshiyakusho_matrix.appservice.routes import appservice_routes
 from oshiyakusho_matrix.core.clock import hold_steady
 from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.core.sealing import Sealer
 from oshiyakusho_matrix.divisions.domain import Declaration
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
+from oshiyakusho_matrix.outbox.interface import Sender
+from oshiyakusho_matrix.outbox.smtp import MailServer, Security, SmtpTransport
+from oshiyakusho_matrix.registration.composition import Policy, Reception
 from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.store.upgrade import prepare
+from oshiyakusho_matrix.web.pages import public_pages
 from tests.faults.breaking import Breaker
 from tests.faults.points import Points, Step, watch, watched
 from tests.faults.remote import SCHEME, RemoteHomeserver
@@ -40,6 +45,33 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["__main__", "tests.faults.runner"])
 
 
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """An open registration desk: the key it seals with, where the mail server is, and where its pages are to be."""
+
+    key: str
+    mail_port: int
+    web_port: int
+
+    @property
+    def url(self) -> str:
+        """Where people reach the pages."""
+        return f"http://127.0.0.1:{self.web_port}"
+
+    def reception(self) -> Reception:
+        """Return what the product needs of it."""
+        server = MailServer(
+            host="localhost",
+            port=self.mail_port,
+            sender=Sender("cityhall@cityhall.example.jp", "市役所"),
+            security=Security.NONE,
+            timeout=timedelta(seconds=20),
+        )
+        return Reception(
+            sealer=Sealer(self.key), mail=SmtpTransport(server), policy=Policy(public_url=self.url, automatic=False)
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What one process is to do. ``directory`` holds what it leaves for the test to read.
@@ -47,7 +79,8 @@ class Order:
     ``hands`` is the product's concurrency: with one, the steps of two runs are nearly the same. ``serves``: it works
     until ``finish``, and steps count from when the start is over and all is quiet, unless they count ``from_start``.
     ``edited`` is what is declared as soon as there is a file ``EDITED``; ``breaks`` says what breaks at which step
-    (``breaking``); ``timeout`` is how long it waits for the homeserver, in seconds.
+    (``breaking``); ``timeout`` is how long it waits for the homeserver, in seconds. ``counter``: the registration desk
+    is open.
     """
 
     directory: Path
@@ -62,6 +95,7 @@ class Order:
     edited: Declaration | None = None
     breaks: Mapping[int, str] = field(default_factory=dict)
     timeout: float = 30.0
+    counter: Counter | None = None
 
     def declared(self) -> Declaration:
         """Return what the files declare now."""
@@ -141,6 +175,7 @@ async def _live(order: Order, line: Connection) -> None:
         async with app.working():
             await app.open()
             await app.announce()
+            await _open_counter(app, order)
             if order.serves:
                 if not order.from_start:
                     await _quiet(app)
@@ -178,6 +213,7 @@ async def _composed(order: Order, points: Points) -> AsyncIterator[tuple[CityHal
         engine=engine,
         load=order.declared,
         concurrency=order.hands,
+        reception=order.counter.reception() if order.counter else None,
     )
     listener = web.Application()
     listener.add_routes(appservice_routes(app.inbox, one.hs_token))
@@ -190,6 +226,21 @@ async def _composed(order: Order, points: Points) -> AsyncIterator[tuple[CityHal
         await runner.cleanup()
         await homeserver.close()
         await engine.dispose()
+
+
+async def _open_counter(app: CityHallApp, order: Order) -> None:
+    """Serve the pages until the process ends."""
+    if order.counter is None:
+        return
+    pages = public_pages(
+        order.counter.url,
+        hall=await app.hall_address(),
+        routes=await app.routes("試験事務局"),
+        sign=app.registration.sign_form,
+    )
+    runner = web.AppRunner(pages, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", order.counter.web_port).start()
 
 
 def _do_not_wait(connection: Any, _record: object) -> None:
@@ -206,6 +257,8 @@ async def _quiet(app: CityHallApp) -> None:
         counts = await app.loop.settle_all(timedelta(seconds=60))
         assert counts.busy == 0, f"after a minute there still is {counts}"
         await app.sender.idle()
+        if app.mailer is not None:
+            await app.mailer.idle()
         figures = await app.status.figures()
-        if not (figures.inbox.pending or figures.work.busy or figures.outbox.pending):
+        if not (figures.inbox.pending or figures.work.busy or figures.outbox.pending or figures.mail.pending):
             return

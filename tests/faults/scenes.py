@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.homeserver.creation import DEFAULT_VERSION
+from oshiyakusho_matrix.homeserver.fake_room import FakeRoom
 from oshiyakusho_matrix.homeserver.interface import Content, NewRoom, StateEvent
 from tests.faults.attempts import Processes
 from tests.faults.runner import Running
@@ -147,6 +148,38 @@ async def chatting(site: FakeSite) -> list[Step]:
         return lambda: site.answered(listed)
 
     return [open_sealed, ask_in_the_other, write_on_in_the_sealed_one]
+
+
+async def welcoming(site: FakeSite) -> list[Step]:
+    """Somebody is admitted, comes in, comes into the chat and is greeted, and taps a number under the greeting."""
+    jiro = await site.person("jiro")
+
+    def chat() -> FakeRoom | None:
+        ours = (a for a, room_id in site.fake.world.aliases.items() if "-chat-" in a)
+        chats = (site.fake.room(address) for address in ours)
+        return next((room for room in chats if room.membership(jiro) in ("invite", "join")), None)
+
+    async def come_in() -> Wait:
+        await site.fake.join_as(jiro, site.installation.alias("cityhall"))
+        site.note()
+        return lambda: site.until(lambda: chat() is not None)
+
+    async def come_into_the_chat() -> Wait:
+        room = chat()
+        assert room is not None
+        await site.fake.join_as(jiro, room.room_id)
+        site.note()
+        return lambda: site.until(lambda: any(event["type"] == "m.reaction" for event in room.timeline))
+
+    async def tap() -> Wait:
+        room = chat()
+        assert room is not None
+        greeting = next(event for event in room.timeline if _is_word_of_the_bot(site, event))["event_id"]
+        relation = {"rel_type": "m.annotation", "event_id": greeting, "key": "1️⃣"}
+        await send(site, jiro, room.room_id, "m.reaction", {"m.relates_to": relation})
+        return lambda: site.until(lambda: any(answers(event, greeting) for event in room.timeline))
+
+    return [saying(site, f"!member admit {jiro}"), come_in, come_into_the_chat, tap, saying(site, "!division list")]
 
 
 async def drifting(site: FakeSite) -> list[Step]:

@@ -73,11 +73,11 @@ async def sweep(attempt: Attempt, choose: Choose, *, name: str, also: Sequence[s
     )
 
 
-def every(*, half: int | None = None) -> Choose:
-    """Kill at each step, or at each second one: ``half`` 0 are the even ones, 1 the odd ones."""
+def every(*, nth: int = 1) -> Choose:
+    """Kill at each step, or at each ``nth`` one."""
     if sample := os.environ.get(SAMPLE):
         return strided(int(sample))
-    return lambda steps: [(step,) for number, step in enumerate(steps, 1) if half is None or number % 2 == half]
+    return lambda steps: [(step,) for number, step in enumerate(steps, 1) if number % nth == 0]
 
 
 def strided(times: int) -> Choose:

@@ -1,7 +1,7 @@
 """Killed at any step of building the city hall, the next start finishes it: no room twice, missing or half made.
 
-``make test``: every step on the homeserver in memory with SQLite, some with PostgreSQL, some on Synapse. ``make soak``:
-every step of each.
+``make test``: each eighth step on the homeserver in memory with SQLite, some with PostgreSQL, some on Synapse.
+``make soak``: every step of each.
 """
 
 from collections.abc import Awaitable, Callable
@@ -53,25 +53,27 @@ class OnSynapse:
         return await provision(site, SqliteFiles(self._directory), self._directory / site.installation.id, kills)
 
 
-# In two halves, so that two workers share them.
-@pytest.mark.parametrize("half", [0, 1], ids=["even", "odd"])
 @pytest.mark.timeout(900)
-async def test_killed_at_every_step(fake_site: FakeSite, tmp_path: Path, half: int) -> None:
-    attempt = OnFake(fake_site, SqliteFiles(tmp_path), tmp_path)
-    await sweep(attempt, every(half=half), name=f"provisioning, {'odd' if half else 'even'} steps")
+async def test_killed_at_some_steps(fake_site: FakeSite, tmp_path: Path) -> None:
+    await sweep(OnFake(fake_site, SqliteFiles(tmp_path), tmp_path), every(nth=8), name="provisioning")
+
+
+@pytest.mark.soak
+async def test_killed_at_every_step(fake_site: FakeSite, tmp_path: Path) -> None:
+    await sweep(OnFake(fake_site, SqliteFiles(tmp_path), tmp_path), every(), name="provisioning, every step")
 
 
 async def test_killed_at_some_steps_with_postgresql(fake_site: FakeSite, postgres: Postgres, tmp_path: Path) -> None:
-    await sweep(OnFake(fake_site, postgres, tmp_path), strided(24), name="provisioning with PostgreSQL")
+    await sweep(OnFake(fake_site, postgres, tmp_path), strided(10), name="provisioning with PostgreSQL")
 
 
 async def test_killed_twice_with_many_hands_at_work(fake_site: FakeSite, databases: Databases, tmp_path: Path) -> None:
     attempt = OnFake(fake_site, databases, tmp_path, hands=8)
-    await sweep(attempt, doubly(12, seed=20250401), name="provisioning, twice")
+    await sweep(attempt, doubly(4, seed=20250401), name="provisioning, twice")
 
 
 async def test_killed_in_front_of_a_real_homeserver(new_site: NewSite, tmp_path: Path) -> None:
-    await sweep(OnSynapse(new_site, tmp_path), strided(12), name="provisioning on Synapse")
+    await sweep(OnSynapse(new_site, tmp_path), strided(6), name="provisioning on Synapse")
 
 
 @pytest.mark.soak

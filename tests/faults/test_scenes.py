@@ -1,6 +1,6 @@
-"""Killed at any step of what people do, the next start leads to one end: confirming, archiving, applying, chats, drift.
+"""Killed at any step of what people do, the next start leads to one end: confirming, archiving, applying, chats …
 
-``make test``: some steps of each, spread evenly. ``make soak``: every step. Both with SQLite and with PostgreSQL.
+``make test``: some steps of each with SQLite, spread evenly. ``make soak``: every step, with PostgreSQL too.
 """
 
 import shutil
@@ -9,11 +9,20 @@ from pathlib import Path
 import pytest
 
 from tests.faults.attempts import Processes
-from tests.faults.scenes import Scene, applying, archiving, chatting, confirming, drifting, play
+from tests.faults.scenes import (
+    Scene,
+    applying,
+    archiving,
+    chatting,
+    confirming,
+    drifting,
+    play,
+    welcoming,
+)
 from tests.faults.sites import FakeSite
 from tests.faults.sweep import BEFORE_THE_200, Choose, Kills, Outcome, every, strided, sweep
 from tests.faults.test_command import found_the_town
-from tests.support.databases import Databases
+from tests.support.databases import Databases, SqliteFiles
 
 SCENES: dict[str, Scene] = {
     "confirm": confirming,
@@ -21,9 +30,10 @@ SCENES: dict[str, Scene] = {
     "apply": applying,
     "chat": chatting,
     "drift": drifting,
+    "welcome": welcoming,
 }
 #: How often each is killed in ``make test``.
-TIMES = 12
+TIMES = 4
 
 
 class OnFake:
@@ -53,8 +63,8 @@ class OnFake:
 
 
 @pytest.mark.parametrize("name", SCENES)
-async def test_killed_at_some_steps(fake_site: FakeSite, databases: Databases, tmp_path: Path, name: str) -> None:
-    attempts = OnFake(fake_site, databases, tmp_path, SCENES[name])
+async def test_killed_at_some_steps(fake_site: FakeSite, tmp_path: Path, name: str) -> None:
+    attempts = OnFake(fake_site, SqliteFiles(tmp_path), tmp_path, SCENES[name])
     await attempts.sweep(strided(TIMES), name=name)
 
 

@@ -1,4 +1,7 @@
-"""Finds the messages that the package says, by reading its source: literals given to ``say`` and ``Text``."""
+"""Finds the messages that the package says, by reading its source: literals given to ``say`` and ``Text``.
+
+In the templates of pages these are the literals given to ``say`` and ``rich``.
+"""
 
 import ast
 import re
@@ -6,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from jinja2 import Environment, nodes
 
 import oshiyakusho_matrix
 
@@ -48,7 +53,21 @@ def all_messages() -> tuple[Message, ...]:
     found: list[Message] = []
     for path in sorted(PACKAGE.rglob("*.py")):
         found += messages(path.read_text(encoding="utf-8"), str(path.relative_to(PACKAGE)))
+    for path in sorted((PACKAGE / "web" / "templates").rglob("*.html")):
+        found += template_messages(path.read_text(encoding="utf-8"), str(path.relative_to(PACKAGE)))
     return tuple(found)
+
+
+def template_messages(source: str, where: str) -> Iterator[Message]:
+    """Yield the messages of one template. What a variable holds is a ``Text`` that Python said."""
+    for call in Environment(autoescape=True).parse(source).find_all(nodes.Call):
+        if not isinstance(call.node, nodes.Name) or call.node.name not in {"say", "rich"}:
+            continue
+        (first,) = call.args
+        here = f"{where}:{call.lineno}"
+        assert isinstance(first, nodes.Const | nodes.Name | nodes.Getattr), f"{here}: a message is put together"
+        if isinstance(first, nodes.Const):
+            yield Message(first.value, here, frozenset(keyword.key for keyword in call.kwargs))
 
 
 def _name(function: ast.expr) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Boolean, Integer, insert, select
+from sqlalchemy import JSON, Boolean, Date, Integer, LargeBinary, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from oshiyakusho_matrix.commands.tables import audit
@@ -99,10 +99,15 @@ def a_value(column: Any, number: int) -> Any:
             return number % 2 == 0
         case Integer():
             return number
+        case Date():
+            return (LONG_AGO + timedelta(days=number)).date()
+        case LargeBinary():
+            return bytes([0, 255, number])
         case JSON():
             return {"言葉": [number, None, "\n\u2028", {"深": 1.5}]}
         case _:
-            return f"{column.name[:3]}{number}"
+            value = f"{column.name[:3]}{number}"
+            return value[-(column.type.length or len(value)) :]
 
 
 async def fill(url: str) -> None:

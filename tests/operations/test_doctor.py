@@ -18,24 +18,29 @@ from aiohttp import ClientSession, web
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Misconfigured, Permanent, Temporary
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
+from oshiyakusho_matrix.core.sealing import Sealer, new_key
 from oshiyakusho_matrix.core.text import plain, say
 from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
 from oshiyakusho_matrix.divisions.catalogue import shipped_directory
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
 from oshiyakusho_matrix.homeserver.examination import MatrixExaminer
-from oshiyakusho_matrix.homeserver.interface import Content, Forbidden, NewRoom, StateEvent
+from oshiyakusho_matrix.homeserver.interface import Content, Forbidden, NewRoom, SignUp, StateEvent
 from oshiyakusho_matrix.operations.doctor import homeserver as matrix
 from oshiyakusho_matrix.operations.doctor.examine import Instruments, check_limits, check_rooms, examine
 from oshiyakusho_matrix.operations.doctor.findings import Examination, Verdict
 from oshiyakusho_matrix.operations.doctor.limits import LIMITS, InForce, limits_in_force
+from oshiyakusho_matrix.operations.doctor.reception import check_accounts, check_key, check_mail
 from oshiyakusho_matrix.operations.doctor.records import check_parked, check_records
+from oshiyakusho_matrix.outbox.smtp import MailServer
 from oshiyakusho_matrix.settings import Settings
+from oshiyakusho_matrix.settings.accounts import MasAccess, SynapseAccess
 from oshiyakusho_matrix.settings.keys import HomeserverKeys
 from oshiyakusho_matrix.settings.values import Listen, Registration
 from oshiyakusho_matrix.status.parking import Parked
 from oshiyakusho_matrix.status.troubles import Trouble, trouble_of
 from oshiyakusho_matrix.store.rows import Broken
 from tests.support.installations import Installation
+from tests.support.mail import SENDER, Mailbox
 
 BOT = UserId("@shiyakusho:matrix.example.jp")
 HS_TOKEN = "hs-secret-word"
@@ -234,6 +239,8 @@ async def test_a_sound_installation_is_found_sound(whole: Settings) -> None:
         "database",
         "records",
         "parked",
+        "sealing key",
+        "mail",
         "homeserver",
         "clock",
         "as_token",
@@ -318,7 +325,8 @@ async def test_a_bot_that_the_homeserver_holds_back_is_found(
 async def test_an_absent_homeserver_ends_the_examination_there(tmp_path: Path) -> None:
     answers = Answers(speaks=Temporary("versions: no connection to the homeserver (ClientConnectorError)"))
     found = await examine(settings_for(tmp_path), instruments(answers))
-    assert [one.name for one in found] == ["settings", "rooms", "database", "records", "parked", "homeserver"]
+    names = ["settings", "rooms", "database", "records", "parked", "sealing key", "mail", "homeserver"]
+    assert [one.name for one in found] == names
     assert found[-1].verdict is Verdict.FAILED
     assert "http://127.0.0.1:8008" in said(found[-1])
 
@@ -569,3 +577,113 @@ async def test_records_that_cannot_be_read_and_what_was_set_aside_are_named_with
     assert all(word in told_waits for word in ("7KQ2M9XA", "財政課", "the room says no", "!drop 7KQ2M9XA"))
     for found in (*await check_records(away), *await check_parked(away)):
         assert found.verdict is Verdict.FAILED
+
+
+# --- the registration desk
+
+
+def at_the_desk(tmp_path: Path, **changed: Any) -> Settings:
+    values: dict[str, Any] = {
+        "sealer": Sealer(new_key()),
+        "sealing_key_file": tmp_path / "sealing.key",
+        "mail": MailServer(host="localhost", port=25, sender=SENDER),
+        "public_url": "https://cityhall.example.jp",
+        # In a directory of its own, as `init` has it.
+        "database_url": f"sqlite+aiosqlite:///{tmp_path}/data/db",
+    }
+    return replace(settings_for(tmp_path), **{**values, **changed})
+
+
+async def keys_lost() -> Sequence[str]:
+    return ["0123456789abcdef"]
+
+
+async def keys_unknown() -> Sequence[str]:
+    raise Temporary("the database is not available")
+
+
+@pytest.mark.parametrize(
+    ("changed", "missing", "verdict", "expected"),
+    [
+        ({}, None, Verdict.OK, "sealed with the key"),
+        ({"sealer": None, "mail": None}, None, Verdict.OK, "nothing that needs one"),
+        ({"sealer": None}, None, Verdict.FAILED, "key new --file"),
+        ({}, keys_lost, Verdict.FAILED, "key forget {key}"),
+        ({"sealer": None}, keys_lost, Verdict.FAILED, "key forget {key}"),
+        ({}, keys_unknown, Verdict.FAILED, "Run doctor again"),
+        ({"data": Path("/")}, None, Verdict.WARNING, "Move the key"),
+        ({"sealing_key_file": None, "data": Path("/")}, None, Verdict.OK, "sealed with the key"),
+    ],
+)
+async def test_the_key_is_looked_for_and_where_it_lies(
+    tmp_path: Path, changed: dict[str, Any], missing: Any, verdict: Verdict, expected: str
+) -> None:
+    found = await check_key(at_the_desk(tmp_path, **changed), missing or no_keys)
+    assert found.verdict is verdict
+    assert expected in said_raw(found)
+
+
+async def test_a_key_beside_a_sqlite_database_is_doubtful(tmp_path: Path) -> None:
+    beside = at_the_desk(tmp_path, database_url=f"sqlite+aiosqlite:///{tmp_path}/db")
+    assert (await check_key(beside, no_keys)).verdict is Verdict.WARNING
+    postgresql = at_the_desk(tmp_path, database_url="postgresql+psycopg://u@127.0.0.1/sealing")
+    assert (await check_key(postgresql, no_keys)).verdict is Verdict.OK
+
+
+async def no_keys() -> Sequence[str]:
+    return ()
+
+
+def said_raw(found: Examination) -> str:
+    return found.found.msgid + (found.mend.msgid if found.mend else "")
+
+
+async def test_the_mail_server_is_tried_without_sending(tmp_path: Path, mailbox: Mailbox) -> None:
+    settings = at_the_desk(tmp_path, mail=mailbox.server())
+    found = await check_mail(settings, mailbox.transport().examine)
+    assert found.verdict is Verdict.OK, said(found)
+    assert mailbox.connections == 1
+    assert mailbox.received == []
+    closed = await check_mail(replace(settings, public_url=None), mailbox.transport().examine)
+    assert (closed.verdict, "public pages" in said(closed)) == (Verdict.WARNING, True)
+    await mailbox.close()
+    away = await check_mail(settings, mailbox.transport().examine)
+    assert away.verdict is Verdict.FAILED
+    assert f"localhost:{mailbox.port} does not take e-mail from us: not reachable" in said(away)
+    none = await check_mail(replace(settings, mail=None), mailbox.transport().examine)
+    assert (none.verdict, "closed" in said(none)) == (Verdict.OK, True)
+
+
+SYNAPSE = SynapseAccess(url="http://127.0.0.1:8008", token="syt", where="matrix.example.jp")
+MAS = MasAccess(url="http://127.0.0.1:8081", client_id="x", client_secret="y", where="matrix.example.jp")
+
+
+@pytest.mark.parametrize(
+    ("access", "answer", "verdict", "expected"),
+    [
+        (SYNAPSE, SignUp.INVITED, Verdict.OK, "we may make those"),
+        (SYNAPSE, SignUp.ANYBODY, Verdict.WARNING, "registration_requires_token"),
+        (SYNAPSE, SignUp.NOBODY, Verdict.FAILED, "enable_registration"),
+        (SYNAPSE, Forbidden("403 M_FORBIDDEN"), Verdict.FAILED, "of an administrator's account"),
+        (MAS, SignUp.UNKNOWN, Verdict.OK, "was not seen"),
+        (MAS, Temporary("away"), Verdict.FAILED, "policy.data.admin_clients"),
+    ],
+)
+async def test_whoever_makes_accounts_is_asked(
+    tmp_path: Path,
+    access: SynapseAccess | MasAccess,
+    answer: SignUp | Exception,
+    verdict: Verdict,
+    expected: str,
+) -> None:
+    async def asked() -> SignUp:
+        return given(answer)
+
+    found = await check_accounts(access, asked)
+    assert found.verdict is verdict
+    assert expected in said(found)
+    whole = by_name(
+        await examine(replace(settings_for(tmp_path), accounts=access), replace(instruments(Answers()), accounts=asked))
+    )
+    assert whole["accounts"].verdict is verdict
+    assert "accounts" not in by_name(await examine(settings_for(tmp_path), instruments(Answers())))

@@ -13,6 +13,7 @@ from oshiyakusho_matrix.core.text import plain
 from oshiyakusho_matrix.divisions.catalogue import check, shipped_directory
 from oshiyakusho_matrix.operations import installation
 from oshiyakusho_matrix.operations.installation import Order, write_installation
+from oshiyakusho_matrix.outbox.interface import Sender
 from oshiyakusho_matrix.settings import load_settings
 from oshiyakusho_matrix.settings.keys import Keys
 from oshiyakusho_matrix.settings.reading import known_keys
@@ -84,6 +85,31 @@ def test_tokens_are_random_and_only_the_owner_may_read_them(order: Order, tmp_pa
     assert min(map(len, tokens)) >= 40
 
 
+def test_a_key_is_written_that_only_the_owner_may_read_and_not_among_the_data(order: Order) -> None:
+    old = os.umask(0)
+    try:
+        said = write_installation(order)
+    finally:
+        os.umask(old)
+    file = order.directory / "sealing.key"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    found = load_settings(order.directory / "config.yaml")
+    assert found.sealing_key_file == file
+    assert found.sealer is not None
+    assert not file.is_relative_to(found.data)
+    assert any("Keep a copy of" in step.msgid and step.values["file"] == str(file) for step in said)
+
+
+def test_mail_that_is_ordered_is_in_the_settings_and_else_nothing_is(order: Order, tmp_path: Path) -> None:
+    mail = {"host": "localhost", "port": 2525, "security": "none", "sender": "cityhall@localhost"}
+    write_installation(replace(order, mail=mail))
+    found = load_settings(order.directory / "config.yaml").mail
+    assert found is not None
+    assert (found.host, found.port, found.sender) == ("localhost", 2525, Sender("cityhall@localhost", "市役所"))
+    write_installation(replace(order, directory=tmp_path / "second"))
+    assert load_settings(tmp_path / "second" / "config.yaml").mail is None
+
+
 def test_a_wildcard_address_is_registered_as_loopback(order: Order) -> None:
     write_installation(replace(order, listen="0.0.0.0:9010"))
     assert load_settings(order.directory / "config.yaml").registration.url == "http://127.0.0.1:9010"
@@ -103,7 +129,7 @@ def test_the_steps_name_the_files_and_the_commands(order: Order) -> None:
         assert expected in said
 
 
-@pytest.mark.parametrize("part", ["config.yaml", "registration.yaml", "rooms"])
+@pytest.mark.parametrize("part", ["config.yaml", "registration.yaml", "sealing.key", "rooms"])
 def test_what_is_there_is_named_and_left_alone(order: Order, part: str) -> None:
     order.directory.mkdir(parents=True)
     (order.directory / part).write_text("mine")
@@ -127,7 +153,7 @@ def test_other_files_in_the_directory_stay(order: Order) -> None:
     order.directory.mkdir(parents=True)
     (order.directory / "notes.txt").write_text("mine")
     write_installation(order)
-    assert {"notes.txt", "config.yaml", "registration.yaml", "rooms"} == set(os.listdir(order.directory))
+    assert {"notes.txt", "config.yaml", "registration.yaml", "sealing.key", "rooms"} == set(os.listdir(order.directory))
 
 
 def test_what_appears_while_init_runs_is_not_replaced_and_nothing_is_left_half_done(

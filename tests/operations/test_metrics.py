@@ -10,13 +10,18 @@ from sqlalchemy import insert
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent
 from oshiyakusho_matrix.core.measures import BOUNDS, Durations
+from oshiyakusho_matrix.core.sealing import Sealer, new_key
 from oshiyakusho_matrix.operations.metrics import Watch
 from oshiyakusho_matrix.operations.monitoring import Health
+from oshiyakusho_matrix.outbox.mail import MailOutbox
 from oshiyakusho_matrix.outbox.tables import lanes, outbox_message
+from oshiyakusho_matrix.registration.composition import Policy, Reception
 from oshiyakusho_matrix.store.lanes import Backlog, RowState
+from oshiyakusho_matrix.store.sealing import missing_keys
 from oshiyakusho_matrix.store.unit_of_work import Store
 from tests.divisions.little_town import ROOMS, write_town
 from tests.support.fake_city import FakeCity, alias, fake_city, someone
+from tests.support.mail import SENDER, Mailbox
 
 DANWA = alias("ka-zaisei-danwa")
 
@@ -113,3 +118,25 @@ async def test_members_who_are_taken_out_are_counted_room_by_room_and_those_who_
         await city.ask(f"!member remove {taro} --yes")
         seen = await read(city)
         assert (seen["gate_put_out_total"], seen["gate_violations"]) == (2, 0)
+
+
+async def test_e_mail_that_waits_is_counted_with_its_age(tmp_path: Path, database_url: str, mailbox: Mailbox) -> None:
+    sealer, to = Sealer(new_key()), "hanako@city.example.lg.jp"
+    mailbox.answers[to] = "450 4.2.1 try again"
+    policy = Policy(public_url="https://cityhall.example.jp")
+    reception = Reception(sealer=sealer, mail=mailbox.transport(), policy=policy)
+    async with fake_city(database_url, write_town(tmp_path / "rooms"), reception=reception) as city:
+        assert (await read(city))["mail_pending"] == (await read(city))["mail_oldest_seconds"] == 0
+        assert "メール" not in await city.ask("!status")
+        async with city.app.store.reading() as connection:
+            assert await missing_keys(connection, None) == [sealer.fingerprint], "noted before anything is sealed"
+        mail = MailOutbox(sealer, SENDER, now=lambda: now() - timedelta(minutes=5))
+        async with city.app.store.transaction() as tx:
+            await mail.send(tx, to=to, subject="x", text="x", reference="X", expires_at=now() + timedelta(hours=1))
+        assert city.app.mailer is not None
+        city.app.mailer.wake()
+        await city.settle()
+        seen = await read(city)
+        assert seen["mail_pending"] == 1
+        assert 300 <= seen["mail_oldest_seconds"] < 400
+        assert "未送信のメール: 1 件" in await city.ask("!status")

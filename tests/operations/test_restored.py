@@ -6,9 +6,10 @@ from pathlib import Path
 
 import time_machine
 
-from oshiyakusho_matrix.app import CityHallApp, Identity, load_from
+from oshiyakusho_matrix.app import CityHallApp, Identity
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.divisions.catalogue import load_from
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.homeserver.interface import NewRoom, StateEvent
 from oshiyakusho_matrix.operations.backup import backup, restore

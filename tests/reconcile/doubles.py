@@ -47,10 +47,13 @@ class RecordingOutbox(Watched):
         tx.after_commit(lambda: self.replies.append((to, text)))
         tx.after_commit(self.changed)
 
-    async def post(self, tx: Transaction, room_id: str, text: Text, *, language: str = "ja") -> None:
+    async def post(self, tx: Transaction, room_id: str, text: Text, **how: Any) -> None:
         raise AssertionError("nothing here posts")
 
-    async def tell_secretariat(self, tx: Transaction, text: Text) -> None:
+    async def react(self, tx: Transaction, room_id: str, event_id: str, key: str) -> None:
+        raise AssertionError("nothing here reacts")
+
+    async def tell_secretariat(self, tx: Transaction, text: Text, *, extra: Mapping[str, Any] | None = None) -> None:
         tx.after_commit(lambda: self.told.append(text))
 
 

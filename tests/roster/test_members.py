@@ -24,9 +24,10 @@ async def come_in_everywhere(city: FakeCity, user: UserId) -> None:
 
 
 def where(city: FakeCity, user: UserId) -> set[str]:
-    """Return the managed rooms that somebody is in, invited to, or knocking at."""
+    """Return the managed rooms that somebody is in, invited to, or knocking at: chats with the bot are none."""
     inside = {r.room_id for r in city.hs.world.rooms.values() if r.membership(user) in ("join", "invite", "knock")}
-    return {a[1:].partition(":")[0] for a, room_id in city.hs.world.aliases.items() if room_id in inside}
+    found = {a[1:].partition(":")[0] for a, room_id in city.hs.world.aliases.items() if room_id in inside}
+    return {name for name in found if "-chat-" not in name}
 
 
 async def test_who_is_admitted_is_invited_and_then_enters_room_after_room(city: FakeCity) -> None:

@@ -12,12 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oshiyakusho_matrix.core.errors import Misconfigured
+from oshiyakusho_matrix.core.sealing import Sealer, new_key
+from oshiyakusho_matrix.outbox.interface import Sender
+from oshiyakusho_matrix.outbox.smtp import Security
 from oshiyakusho_matrix.settings import Settings, load_settings
+from oshiyakusho_matrix.settings.accounts import MasAccess, SynapseAccess
 from oshiyakusho_matrix.settings.keys import Keys
 from oshiyakusho_matrix.settings.reading import known_keys
 
 AS_TOKEN = "as-secret-word"
 HS_TOKEN = "hs-secret-word"
+KEY = new_key()
 REGISTRATION = f"""
 id: oshiyakusho
 url: http://127.0.0.1:9010
@@ -344,3 +349,194 @@ def settings_or_sentence(place: Path) -> None:
         assert_one_sentence(str(error))
     else:
         assert isinstance(found, Settings)
+
+
+# --- e-mail, and the key that seals
+
+MAIL = "mail: {host: mail.example.jp, sender: cityhall@example.jp, username: cityhall, password: smtp-secret}\n"
+
+
+def test_mail_is_left_out_or_whole(place: Path) -> None:
+    assert load(place).mail is None
+    found = load(place, add=MAIL).mail
+    assert found is not None
+    assert (found.host, found.port, found.security, found.username) == (
+        "mail.example.jp",
+        587,
+        Security.STARTTLS,
+        "cityhall",
+    )
+    assert found.password == "smtp-secret"
+    assert found.sender == Sender("cityhall@example.jp", "市役所")
+    assert found.timeout.total_seconds() == 60
+    assert "smtp-secret" not in repr(load(place))
+
+
+def test_the_mail_password_comes_from_the_environment_or_a_file_too(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = MAIL.replace(", password: smtp-secret", "")
+    (place / "mail.password").write_text("from-a-file\n")
+    found = load(place, add=without.replace("}", ", password_file: mail.password}")).mail
+    assert found is not None
+    assert found.password == "from-a-file"
+    monkeypatch.setenv("OSHIYAKUSHO_MAIL__PASSWORD", "from-the-environment")
+    monkeypatch.setenv("OSHIYAKUSHO_MAIL__SENDER_NAME", "オンライン市役所")
+    found = load(place, add=without).mail
+    assert found is not None
+    assert (found.password, found.sender.name) == ("from-the-environment", "オンライン市役所")
+
+
+@pytest.mark.parametrize(
+    ("mail", "told"),
+    [
+        ("{sender: a@example.jp}", "mail.host is missing"),
+        ("{password: smtp-secret}", "mail.host is missing"),
+        ("{host: mail.example.jp}", "mail.sender is missing"),
+        ("{host: mail.example.jp, sender: a@example.jp, username: x}", "mail.username and mail.password"),
+        ("{host: mail.example.jp, sender: a@example.jp, password: smtp-secret}", "mail.username and mail.password"),
+        ("{host: mail.example.jp, sender: a@example.jp, security: none}", "mail.security is none"),
+        ("{host: 10.0.0.1, sender: a@example.jp, security: none}", "mail.security is none"),
+        ("{host: mail.example.jp, sender: a@example.jp, security: ssl}", "mail.security must be"),
+        ("{host: 'mail.example.jp:25', sender: a@example.jp}", "mail.host must be the name"),
+        ("{host: mail.example.jp, sender: 'City <a@example.jp>'}", "mail.sender must be a plain e-mail address"),
+        ('{host: mail.example.jp, sender: "a@example.jp\\nBcc: b@example.jp"}', "mail.sender must be"),
+        ('{host: mail.example.jp, sender: a@example.jp, sender_name: "x\\ny"}', "mail.sender_name must be"),
+        ("{host: mail.example.jp, sender: a@example.jp, port: 0}", "mail.port must be at least 1"),
+        ("{host: mail.example.jp, sender: a@example.jp, timeout: 101}", "mail.timeout must be at most 100"),
+        ("{host: mail.example.jp, sender: a@example.jp, tls: yes}", "there is no key mail.tls"),
+    ],
+)
+def test_a_mistake_about_mail_is_one_sentence(place: Path, mail: str, told: str) -> None:
+    message = mistake(place, add=f"mail: {mail}\n")
+    assert told in message
+    assert "smtp-secret" not in message
+
+
+def test_none_is_enough_for_a_mail_server_on_this_machine(place: Path) -> None:
+    for host in ("localhost", "127.0.0.1", "'::1'"):
+        found = load(place, add=f"mail: {{host: {host}, sender: a@example.jp, security: none}}\n").mail
+        assert found is not None
+        assert found.security is Security.NONE
+
+
+def test_a_mail_password_in_a_file_that_all_can_read_is_warned_of(place: Path) -> None:
+    load(place, add=MAIL)
+    (place / "config.yaml").chmod(0o644)
+    assert "config.yaml" in load(place, add=MAIL).warnings[0]
+
+
+def test_a_key_beside_the_file_is_used_without_being_named(place: Path) -> None:
+    assert (load(place).sealer, load(place).sealing_key_file) == (None, None)
+    (place / "sealing.key").write_text(KEY)
+    (place / "sealing.key").chmod(0o600)
+    found = load(place)
+    assert found.sealer is not None
+    assert found.sealer.fingerprint == Sealer(KEY).fingerprint
+    assert found.warnings == ()
+    assert KEY not in repr(found)
+    (place / "sealing.key").chmod(0o644)
+    assert "sealing.key holds secrets" in load(place).warnings[0]
+
+
+def test_a_key_in_the_environment_stands_in_for_the_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "sealing.key").write_text(new_key())
+    monkeypatch.setenv("OSHIYAKUSHO_SEALING_KEY", f"{KEY} {new_key()}")
+    found = load(place)
+    assert found.sealer is not None
+    assert found.sealer.fingerprint == Sealer(KEY).fingerprint
+    assert len(found.sealer.fingerprints) == 2
+    assert found.sealing_key_file is None
+    assert "both set" in mistake(place, add="sealing_key_file: sealing.key\n")
+
+
+def test_a_wrong_key_is_one_sentence_without_the_key(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "is missing" in mistake(place, add="sealing_key_file: nowhere.key\n")
+    (place / "sealing.key").write_text("hunter2hunter2")
+    message = mistake(place)
+    assert "sealing.key, line 1: this is no key" in message
+    assert "hunter2" not in message
+    (place / "sealing.key").write_text("")
+    assert "key new" in mistake(place)
+    monkeypatch.setenv("OSHIYAKUSHO_SEALING_KEY", "hunter2hunter2")
+    message = mistake(place)
+    assert "OSHIYAKUSHO_SEALING_KEY" in message
+    assert "hunter2" not in message
+
+
+def test_a_key_among_the_data_is_refused_unless_it_was_put_there_expressly(place: Path) -> None:
+    (place / "sealing.key").write_text(KEY)
+    assert "lies in the directory for data" in mistake(place, add="data: .\n")
+    assert load(place, add="data: .\nsealing_key_file: sealing.key\n").sealer is not None
+    assert load(place, add="data: data\n").sealer is not None
+    (place / "data").mkdir()
+    (place / "data" / "elsewhere.key").write_text(KEY)
+    (place / "sealing.key").unlink()
+    (place / "sealing.key").symlink_to(place / "data" / "elsewhere.key")
+    assert "lies in the directory for data" in mistake(place)
+
+
+# --- accounts
+
+SYNAPSE = "accounts: {provider: synapse, token: syt-secret}\n"
+MAS = "accounts: {provider: mas, url: 'http://127.0.0.1:8081/', client_id: CITY, client_secret: mas-secret}\n"
+
+
+def test_accounts_are_left_out_or_whole(place: Path) -> None:
+    assert load(place).accounts is None
+    assert load(place, add="accounts: {provider: none}\n").accounts is None
+    synapse = load(place, add=SYNAPSE).accounts
+    assert synapse == SynapseAccess(url="http://127.0.0.1:8008", token="syt-secret", where="matrix.example.jp")
+    mas = load(place, add=MAS.replace("}", ", register_at: https://client.example.jp/#/register}")).accounts
+    assert mas == MasAccess(
+        url="http://127.0.0.1:8081",
+        client_id="CITY",
+        client_secret="mas-secret",
+        where="https://client.example.jp/#/register",
+    )
+    for found in (synapse, mas):
+        assert "secret" not in repr(found).replace("client_secret", "")
+
+
+def test_the_secrets_of_accounts_come_from_the_environment_or_a_file_too(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "token").write_text("from-a-file\n")
+    (place / "token").chmod(0o600)
+    found = load(place, add="accounts: {provider: synapse, token_file: token}\n").accounts
+    assert isinstance(found, SynapseAccess)
+    assert found.token == "from-a-file"
+    monkeypatch.setenv("OSHIYAKUSHO_ACCOUNTS__CLIENT_SECRET", "from-outside")
+    given = load(place, add="accounts: {provider: mas, url: 'http://127.0.0.1:8081', client_id: CITY}\n").accounts
+    assert isinstance(given, MasAccess)
+    assert given.client_secret == "from-outside"
+
+
+@pytest.mark.parametrize(
+    ("accounts", "told"),
+    [
+        ("{provider: synapse}", "accounts.token is missing"),
+        ("{provider: synapse, token: syt-secret, token_file: x}", "accounts.token and accounts.token_file"),
+        ("{provider: synapse, token: syt-secret, client_id: a}", "are for mas"),
+        ("{provider: mas, client_id: a, client_secret: mas-secret}", "what mas needs"),
+        ("{provider: mas, url: 'http://127.0.0.1:1', client_id: a}", "what mas needs"),
+        ("{provider: mas, url: 'http://127.0.0.1:1', client_id: a, token: syt-secret}", "is for the provider synapse"),
+        ("{provider: keycloak}", "accounts.provider must be"),
+        ("{token: syt-secret}", "is for the provider synapse"),
+        ("{client_secret: mas-secret}", "are for mas"),
+        ("{url: 'http://127.0.0.1:1'}", "accounts.provider is missing"),
+        ("{provider: synapse, token: syt-secret, register_at: 'http://client.example.jp'}", "must begin with https"),
+        ("{provider: synapse, token: syt-secret, register_at: 'https://client.example.jp/#/a b'}", "of a page"),
+    ],
+)
+def test_a_mistake_about_accounts_is_one_sentence(place: Path, accounts: str, told: str) -> None:
+    message = mistake(place, add=f"accounts: {accounts}\n")
+    assert told in message
+    assert "syt-secret" not in message
+    assert "mas-secret" not in message
+
+
+def test_a_token_of_an_administrator_in_a_file_that_all_can_read_is_warned_of(place: Path) -> None:
+    (place / "config.yaml").write_text("")
+    (place / "config.yaml").chmod(0o644)
+    assert (place / "config.yaml") in load(place, add=SYNAPSE).open_files

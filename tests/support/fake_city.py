@@ -13,14 +13,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from oshiyakusho_matrix.app import CityHallApp, Identity, load_from
+from oshiyakusho_matrix.app import CityHallApp, Identity
 from oshiyakusho_matrix.appservice.border import read_transaction
 from oshiyakusho_matrix.core.ids import EventId, UserId
-from oshiyakusho_matrix.divisions.catalogue import load_what_is_sound
+from oshiyakusho_matrix.divisions.catalogue import load_from, load_what_is_sound
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.homeserver.fake_room import Event, FakeRoom
 from oshiyakusho_matrix.reconcile.leases import ParkedWork
 from oshiyakusho_matrix.reconcile.parked import parked_keys
+from oshiyakusho_matrix.registration.composition import Reception
 from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.store.upgrade import prepare
 
@@ -55,6 +56,8 @@ class FakeCity:
                 await self.app.inbox.idle()
                 await self.app.loop.settle_all(timedelta(seconds=60))
                 await self.app.sender.idle()
+                if self.app.mailer is not None:
+                    await self.app.mailer.idle()
                 figures = await self.app.status.figures()
                 if not (self.hs.world.outgoing or figures.inbox.pending or figures.work.busy or figures.outbox.pending):
                     return
@@ -134,6 +137,7 @@ async def fake_city(
     *,
     hs: FakeHomeserver | None = None,
     secretary_joins: bool = True,
+    reception: Reception | None = None,
 ) -> AsyncIterator[FakeCity]:
     """Run a city hall as ``rooms`` declares it; give it once it stands and the secretary is inside.
 
@@ -152,6 +156,7 @@ async def fake_city(
         load=load_from(rooms),
         load_at_first=lambda: load_what_is_sound(rooms),
         making=timedelta(),
+        reception=reception,
     )
     homeserver.deliver = deliver_to(app)
     try:

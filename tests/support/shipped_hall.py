@@ -6,13 +6,14 @@ from pathlib import Path
 
 from aiohttp import web
 
-from oshiyakusho_matrix.app import CityHallApp, Identity, load_from
+from oshiyakusho_matrix.app import CityHallApp, Identity
 from oshiyakusho_matrix.appservice.registration import registration, registration_yaml
 from oshiyakusho_matrix.appservice.routes import appservice_routes
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
-from oshiyakusho_matrix.divisions.catalogue import shipped_directory
+from oshiyakusho_matrix.divisions.catalogue import load_from, shipped_directory
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
+from oshiyakusho_matrix.registration.composition import Reception
 from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.store.upgrade import prepare
 from tests.support.ports import ReservedPort
@@ -43,7 +44,13 @@ async def fresh_synapse(directory: Path, *, others: Sequence[Path] = ()) -> Asyn
 
 @asynccontextmanager
 async def composed(
-    url: str, listen: int, directory: Path, *, rooms: Path | None = None, secretariat: Sequence[UserId] = ()
+    url: str,
+    listen: int,
+    directory: Path,
+    *,
+    rooms: Path | None = None,
+    secretariat: Sequence[UserId] = (),
+    reception: Reception | None = None,
 ) -> AsyncIterator[CityHallApp]:
     """The product as ``serve`` composes it, before the homeserver at ``url``: its real listener takes transactions.
 
@@ -58,7 +65,7 @@ async def composed(
         await homeserver.ensure_bot("市役所")
         identity = Identity(appservice_id="shipped", server_name=SERVER, bot=BOT, secretariat=secretariat)
         load = load_from(rooms or shipped_directory())
-        app = CityHallApp(identity=identity, homeserver=homeserver, engine=engine, load=load)
+        app = CityHallApp(identity=identity, homeserver=homeserver, engine=engine, load=load, reception=reception)
         listener = web.Application()
         listener.add_routes(appservice_routes(app.inbox, HS_TOKEN))
         runner = web.AppRunner(listener, access_log=None)

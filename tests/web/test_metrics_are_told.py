@@ -82,6 +82,7 @@ def test_what_an_operator_must_know_has_an_alert() -> None:
         "inbox_parked",
         "outbox_oldest_seconds",
         "outbox_parked",
+        "mail_oldest_seconds",
         "work_oldest_seconds",
         "work_parked",
     ):

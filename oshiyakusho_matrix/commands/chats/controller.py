@@ -2,7 +2,7 @@
 
 Many clients encrypt a direct chat by default, even with a bot that has no device keys. Such a chat gets one plain
 notice with a link to an unencrypted one, which the bot opens. Invites into other people's rooms are declined.
-``listeners`` says when to look.
+``listeners`` says when to look. Whoever has something to say to somebody asks for a chat (``open_with``).
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,9 +10,9 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, func, select, update
 
-from oshiyakusho_matrix.commands.chats.listeners import own_chat_of
+from oshiyakusho_matrix.commands.chats.listeners import open_chat_of, own_chat_of
 from oshiyakusho_matrix.commands.chats.tables import direct_chat
 from oshiyakusho_matrix.commands.language import preferred_language
 from oshiyakusho_matrix.core.clock import now
@@ -25,6 +25,7 @@ from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Settled
 from oshiyakusho_matrix.reconcile.room_plan import DesiredRoom, Foreign, Present, Unknown, foreign, plan
 from oshiyakusho_matrix.reconcile.rooms import RoomKeeper, Rooms
+from oshiyakusho_matrix.store.statements import upsert
 from oshiyakusho_matrix.store.unit_of_work import Store
 
 #: How long after an invite a refusal to join may pass by itself.
@@ -69,6 +70,18 @@ class ChatController:
             await self._enter(row)
         return Settled()
 
+    async def open_with(self, user_id: UserId) -> RoomId:
+        """Return a chat with somebody that can be written to: one that they opened, else our own with them invited.
+
+        Called again it is the same one, as long as they do not leave it.
+        """
+        async with self._store.reading() as connection:
+            theirs: str | None = await connection.scalar(open_chat_of(user_id))
+        if theirs is not None:
+            return RoomId(theirs)
+        _, room_id = await self._open_own(user_id)
+        return room_id
+
     async def _leave(self, row: Row[Any]) -> None:
         # Forbidden: it is not there any more, which is what was wanted.
         with suppress(Forbidden):
@@ -94,7 +107,7 @@ class ChatController:
     async def _lead_on(self, row: Row[Any]) -> None:
         if not await self._join(row):
             return
-        alias = await self._open_beside(row)
+        alias, _ = await self._open_own(UserId(row.user_id))
         text = say(
             "This chat is encrypted, and I cannot read it. I have opened another one for us and invited you: "
             "[{alias}](https://matrix.to/#/{alias})",
@@ -114,9 +127,9 @@ class ChatController:
                 with tx.caused_by("chat", row.reference, state):
                     await self._outbox.post(tx, row.room_id, text, language=language)
 
-    async def _open_beside(self, row: Row[Any]) -> RoomAlias:
+    async def _open_own(self, user_id: UserId) -> tuple[RoomAlias, RoomId]:
         """Return the unencrypted chat that the bot keeps with somebody, made and with them invited."""
-        reference = await self._own_chat(row)
+        reference = await self._own_chat(user_id)
         desired = chat_room(f"{await self._alias_prefix()}-chat-{reference.lower()}", self._server_name, self._name)
         observed = await self._keeper.observe(desired, None)
         if isinstance(observed, Unknown):
@@ -128,34 +141,36 @@ class ChatController:
         if room_id is None:
             raise Temporary("a direct chat was neither found nor made")
         # Noted first: whoever is invited may speak at once.
-        await self._note(reference, state="open", room_id=room_id)
-        await self._rooms.invite(room_id, UserId(row.user_id))
-        return desired.alias
+        await self._note_made(reference, room_id)
+        await self._rooms.invite(room_id, user_id)
+        return desired.alias, room_id
 
-    async def _own_chat(self, row: Row[Any]) -> str:
+    async def _own_chat(self, user_id: UserId) -> str:
         """Return the reference of the chat to lead to. The n-th with somebody always has the same: it is made once."""
         async with self._store.transaction() as tx:
-            found: str | None = await tx.connection.scalar(own_chat_of(row.user_id))
+            found: str | None = await tx.connection.scalar(own_chat_of(user_id))
             if found is not None:
                 return found
-            before = select(func.count()).where(direct_chat.c.user_id == row.user_id, direct_chat.c.own)
-            reference = reference_of("own chat", row.user_id, str(await tx.connection.scalar(before)))
-            await tx.connection.execute(
-                insert(direct_chat).values(
-                    reference=reference,
-                    user_id=row.user_id,
-                    direct=True,
-                    encrypted=False,
-                    own=True,
-                    state="wanted",
-                    since=now(),
-                )
+            before = select(func.count()).where(direct_chat.c.user_id == user_id, direct_chat.c.own)
+            reference = reference_of("own chat", user_id, str(await tx.connection.scalar(before)))
+            wanted = upsert(tx.connection, direct_chat).values(
+                reference=reference,
+                user_id=user_id,
+                direct=True,
+                encrypted=False,
+                own=True,
+                state="wanted",
+                since=now(),
             )
+            # Another key may be opening it at the same time.
+            await tx.connection.execute(wanted.on_conflict_do_nothing(index_elements=["reference"]))
             return reference
 
-    async def _note(self, reference: str, **values: Any) -> None:
+    async def _note_made(self, reference: str, room_id: RoomId) -> None:
+        """Note that a chat is there; whoever was in it before may have left it meanwhile, and that stays."""
+        wanted = (direct_chat.c.reference == reference, direct_chat.c.state == "wanted")
         async with self._store.transaction() as tx:
-            await tx.connection.execute(update(direct_chat).where(direct_chat.c.reference == reference).values(values))
+            await tx.connection.execute(update(direct_chat).where(*wanted).values(state="open", room_id=room_id))
 
 
 def chat_room(alias_localpart: str, server_name: str, name: str) -> DesiredRoom:

@@ -122,6 +122,13 @@ def own_chat_of(user_id: UserId) -> Select[tuple[str]]:
     )
 
 
+def open_chat_of(user_id: UserId) -> Select[tuple[str]]:
+    """Return the query for the room of a chat that somebody opened with the bot and in which it can be read."""
+    usable = (direct_chat.c.state == "open", direct_chat.c.direct, ~direct_chat.c.encrypted, ~direct_chat.c.own)
+    theirs = select(direct_chat.c.room_id).where(direct_chat.c.user_id == user_id, *usable)
+    return theirs.order_by(direct_chat.c.since.desc()).limit(1)
+
+
 async def find_chat(tx: Transaction, room_id: str) -> Row[Any] | None:
     """Return the row of a direct chat."""
     return (await tx.connection.execute(select(direct_chat).where(direct_chat.c.room_id == room_id))).one_or_none()

@@ -88,6 +88,17 @@ def addressed(
     return Addressed(manner, start, text, pills, mentioned)
 
 
+def reply_of(content: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return which message a text answers, and what it says without the quoted fallback; None if it is no reply."""
+    relation, body = content.get("m.relates_to"), content.get("body")
+    to = relation.get("m.in_reply_to") if isinstance(relation, dict) else None
+    target = to.get("event_id") if isinstance(to, dict) else None
+    if not isinstance(target, str) or not isinstance(body, str) or content.get("msgtype") != "m.text":
+        return None
+    fallback = _REPLY_FALLBACK.match(body)
+    return target, body[fallback.end() :] if fallback else body
+
+
 def _speaks_for_us(sender: UserId, bot: UserId) -> bool:
     return sender == bot or (sender.startswith(f"@{GHOST_PREFIX}") and server_of(sender) == server_of(bot))
 

@@ -4,6 +4,7 @@ from oshiyakusho_matrix.divisions.catalogue.files import Finding
 from oshiyakusho_matrix.divisions.catalogue.loading import (
     check,
     load_declaration,
+    load_from,
     load_what_is_sound,
     shipped_directory,
 )
@@ -14,6 +15,7 @@ __all__ = [
     "check",
     "json_schemas",
     "load_declaration",
+    "load_from",
     "load_what_is_sound",
     "shipped_directory",
     "write_schemas",

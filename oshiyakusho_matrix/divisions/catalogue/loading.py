@@ -4,7 +4,7 @@ Called by ``rooms check|plan|apply``, ``init`` and ``doctor``. The files' shape 
 are in ``catalogue.fields`` (one value), ``catalogue.kinds`` (one kind) and ``catalogue.spaces`` (between files).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,3 +105,8 @@ def _sorted(findings: Iterator[Finding]) -> list[Finding]:
     # Two rooms of one space, or all circles of one file, may fall over the same mistake: it is said once.
     distinct = {(f.file, f.line, f.column, plain(f.message)): f for f in findings}
     return [distinct[key] for key in sorted(distinct)]
+
+
+def load_from(directory: Path) -> Callable[[], Declaration]:
+    """Return how to read ``rooms/`` anew each time."""
+    return lambda: load_declaration(directory)

@@ -15,10 +15,11 @@ from oshiyakusho_matrix.core.errors import CityHallError, Misconfigured
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.catalogue import load_declaration
-from oshiyakusho_matrix.homeserver.interface import DoctorHomeserver, Forbidden, Operations
+from oshiyakusho_matrix.homeserver.interface import DoctorHomeserver, Forbidden, Operations, SignUp
 from oshiyakusho_matrix.operations.doctor import homeserver as matrix
 from oshiyakusho_matrix.operations.doctor.findings import Examination, Verdict, failed, fine, reason_of, warning
 from oshiyakusho_matrix.operations.doctor.limits import InForce, limits_in_force
+from oshiyakusho_matrix.operations.doctor.reception import check_accounts, check_key, check_mail
 from oshiyakusho_matrix.operations.doctor.records import check_parked, check_records
 from oshiyakusho_matrix.operations.doctor.rooms import check_forgotten
 from oshiyakusho_matrix.reconcile.found_rooms import Eyes
@@ -32,6 +33,14 @@ async def _nothing() -> Sequence[Any]:
     return ()
 
 
+async def _no_mail() -> None:
+    return None
+
+
+async def _no_accounts() -> SignUp:
+    return SignUp.UNKNOWN
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruments:
     """What the doctor looks with.
@@ -41,7 +50,9 @@ class Instruments:
     ``office`` is which of them is 事務局室.
     ``routes`` are those of the application service API; only the ping among them is served, and only if the service
     is not running. ``homeserver_config`` is the path of homeserver.yaml, if the operator gave it. ``records`` tells
-    which cannot be read, ``parked`` what was set aside.
+    which cannot be read, ``parked`` what was set aside, ``missing_keys`` which keys the database needs and are not
+    there. ``mail`` talks to the mail server of the settings, and raises ``MailDelayed`` if that is of no use.
+    ``accounts`` asks whoever makes accounts, and tells who else can.
     """
 
     operations: Operations
@@ -54,6 +65,9 @@ class Instruments:
     homeserver_config: Path | None = None
     records: Callable[[], Awaitable[Sequence[Trouble]]] = _nothing
     parked: Callable[[], Awaitable[Sequence[Parked]]] = _nothing
+    missing_keys: Callable[[], Awaitable[Sequence[str]]] = _nothing
+    mail: Callable[[], Awaitable[None]] = _no_mail
+    accounts: Callable[[], Awaitable[SignUp]] = _no_accounts
 
 
 async def examine(settings: Settings, instruments: Instruments) -> list[Examination]:
@@ -65,6 +79,8 @@ async def examine(settings: Settings, instruments: Instruments) -> list[Examinat
     if has_tables:
         found += await check_records(instruments.records)
         found += await check_parked(instruments.parked)
+    found.append(await check_key(settings, instruments.missing_keys if has_tables else _nothing))
+    found.append(await check_mail(settings, instruments.mail))
     if instruments.homeserver_config is not None:
         found += check_limits(instruments.homeserver_config)
     reachable = await matrix.check_versions(settings, instruments.operations)
@@ -76,6 +92,8 @@ async def examine(settings: Settings, instruments: Instruments) -> list[Examinat
     found.append(token)
     if token.verdict is Verdict.FAILED:
         return found
+    if settings.accounts is not None:
+        found.append(await check_accounts(settings.accounts, instruments.accounts))
     found.append(await matrix.check_way_back(settings, instruments.operations, instruments.routes))
     found.append(await matrix.check_exemption(instruments.homeserver))
     if wanted:

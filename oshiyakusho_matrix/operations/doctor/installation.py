@@ -7,19 +7,23 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from oshiyakusho_matrix.app import CityHallApp, load_from
+from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.appservice.routes import appservice_routes
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId
+from oshiyakusho_matrix.divisions.catalogue import load_from
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
 from oshiyakusho_matrix.homeserver.examination import MatrixExaminer
+from oshiyakusho_matrix.homeserver.interface import SignUp
 from oshiyakusho_matrix.operations.doctor.examine import Instruments, examine
 from oshiyakusho_matrix.operations.doctor.findings import Examination
-from oshiyakusho_matrix.operations.serving import identity_of
+from oshiyakusho_matrix.operations.serving import account_provider, identity_of
+from oshiyakusho_matrix.outbox.smtp import SmtpTransport
 from oshiyakusho_matrix.roster.tables import managed_rooms
 from oshiyakusho_matrix.settings import Settings
 from oshiyakusho_matrix.status.commands import MOST_NAMED
 from oshiyakusho_matrix.status.parking import Parked
 from oshiyakusho_matrix.store.engine import create_engine, require_reachable
+from oshiyakusho_matrix.store.sealing import missing_keys
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 from oshiyakusho_matrix.store.upgrade import check_revision, current_revision, is_empty
 
@@ -52,6 +56,18 @@ async def examine_installation(settings: Settings, homeserver_config: Path | Non
             server = settings.homeserver.server_name
             return [(RoomAlias(f"#{r.alias_localpart}:{server}"), r.room_id) for r in made if r.room_id is not None]
 
+        async def missing() -> Sequence[str]:
+            async with app.store.reading() as connection:
+                return await missing_keys(connection, settings.sealer)
+
+        async def mail() -> None:
+            if settings.mail is not None:
+                await SmtpTransport(settings.mail).examine()
+
+        async def accounts() -> SignUp:
+            async with account_provider(settings) as provider:
+                return SignUp.UNKNOWN if provider is None else await provider.examine()
+
         async def parked() -> Sequence[Parked]:
             async with app.store.reading() as connection:
                 return await app.parking.waiting(Transaction(connection), limit=MOST_NAMED)
@@ -69,6 +85,9 @@ async def examine_installation(settings: Settings, homeserver_config: Path | Non
                 homeserver_config=homeserver_config,
                 records=app.troubles.records,
                 parked=parked,
+                missing_keys=missing,
+                mail=mail,
+                accounts=accounts,
             ),
         )
 

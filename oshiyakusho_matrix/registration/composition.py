@@ -1,0 +1,196 @@
+"""Puts the registration desk together, so that ``app`` has one line for each of its ways in.
+
+Open only where there is a key to seal with and a mail server: without them the secretariat admits people by command.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oshiyakusho_matrix.appservice.interface import Listener
+from oshiyakusho_matrix.commands.dispatch import Overhear
+from oshiyakusho_matrix.commands.interface import AskerLookup, Command
+from oshiyakusho_matrix.commands.plain_talk import Attentive
+from oshiyakusho_matrix.commands.registry import Registry
+from oshiyakusho_matrix.commands.runner import Runner
+from oshiyakusho_matrix.core.clock import now
+from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.core.sealing import Sealer
+from oshiyakusho_matrix.homeserver.interface import AccountProvider
+from oshiyakusho_matrix.outbox.interface import MailEnd, MailTransport, Outbox
+from oshiyakusho_matrix.outbox.mail import MailOutbox, MailSender
+from oshiyakusho_matrix.outbox.render import Renderer
+from oshiyakusho_matrix.reconcile.interface import Controller, Work
+from oshiyakusho_matrix.registration.accounts.controller import AccountController
+from oshiyakusho_matrix.registration.accounts.service import Accounts
+from oshiyakusho_matrix.registration.commands import application_commands
+from oshiyakusho_matrix.registration.controller import EVERY_MORNING, ApplicationController, Doors, Morning
+from oshiyakusho_matrix.registration.correspondence import Correspondence, note_mail
+from oshiyakusho_matrix.registration.decisions import Decisions
+from oshiyakusho_matrix.registration.domains.service import DomainRules
+from oshiyakusho_matrix.registration.listeners import CardEcho, CardReactions, CardReplies, Claims
+from oshiyakusho_matrix.registration.mailbox import MailboxProof
+from oshiyakusho_matrix.registration.service import RegistrationDesk
+from oshiyakusho_matrix.registration.views import MailState
+from oshiyakusho_matrix.roster.events import Happened
+from oshiyakusho_matrix.roster.listeners import Expected
+from oshiyakusho_matrix.roster.service import Roster
+from oshiyakusho_matrix.roster.tables import room_in_role
+from oshiyakusho_matrix.store.sealing import note_key
+from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What an installation decides about registration. ``public_url`` is where the pages are.
+
+    ``automatic``: who fits in every respect is approved without a person (``domain.approves_itself``).
+    """
+
+    public_url: str
+    automatic: bool = False
+
+    @property
+    def site(self) -> str:
+        """How people type the address: mails carry no links."""
+        return self.public_url.partition("://")[2].rstrip("/") + "/register"
+
+    @property
+    def review_url(self) -> str:
+        """Where the review page is."""
+        return self.public_url.rstrip("/") + "/review"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reception:
+    """What the registration desk needs: a key to seal with, a mail server, and what the installation decided.
+
+    Without ``accounts`` those who have no Matrix account bring one from elsewhere.
+    """
+
+    sealer: Sealer
+    mail: MailTransport
+    policy: Policy
+    accounts: AccountProvider | None = None
+
+
+class ClosedRegistration:
+    """No desk: the pages say how to come in otherwise, and nothing else is there."""
+
+    commands: tuple[Command[Any], ...] = ()
+    controllers: tuple[Controller, ...] = ()
+    overhear: tuple[Overhear, ...] = ()
+    expected: Expected | None = None
+    attentive: Attentive | None = None
+    mailer: MailSender | None = None
+    parts: tuple[MailSender, ...] = ()
+    desk: RegistrationDesk | None = None
+    decisions: Decisions | None = None
+    sign_form: Callable[[str], str] | None = None
+
+    def listeners(self, *, registry: Registry, lookup: AskerLookup, runner: Runner) -> Mapping[str, Sequence[Listener]]:
+        """Return what listens to events, by their type."""
+        return {}
+
+    async def on_roster(self, tx: Transaction, happened: Happened) -> None:
+        """Hear what becomes of members."""
+
+    async def open(self, tx: Transaction) -> None:
+        """Begin, at each start."""
+
+
+class Registration(ClosedRegistration):
+    """The desk with its ways in. ``doors`` is the homeserver; ``hall`` returns the address at which people knock."""
+
+    desk: RegistrationDesk
+    decisions: Decisions
+    mailer: MailSender
+
+    def __init__(
+        self,
+        reception: Reception,
+        *,
+        store: Store,
+        outbox: Outbox,
+        work: Work,
+        roster: Roster,
+        rules: DomainRules,
+        bot: UserId,
+        hall: Callable[[], Awaitable[str]],
+        doors: Doors,
+    ) -> None:
+        self._store, self._outbox, self._bot, self._work = store, outbox, bot, work
+        self._sealer = sealer = reception.sealer
+        mail = MailOutbox(sealer, reception.mail.sender)
+        renderer = Renderer()
+        accounts = Accounts(sealer=sealer, work=work, provider=reception.accounts)
+        correspondence = Correspondence(
+            sealer=sealer,
+            mail=mail,
+            words=lambda text, language: renderer.render(text, language).body,
+            site=reception.policy.site,
+        )
+        self.decisions = Decisions(
+            sealer=sealer,
+            correspondence=correspondence,
+            rules=rules,
+            organisations=rules.organisations,
+            roster=roster,
+            outbox=outbox,
+            work=work,
+            bot=bot,
+            automatic=reception.policy.automatic,
+        )
+        self.desk = RegistrationDesk(
+            sealer=sealer,
+            mailbox=MailboxProof(sealer=sealer, correspondence=correspondence),
+            submissions=self.decisions,
+            work=work,
+            bot=bot,
+            hall=hall,
+            accounts=accounts,
+        )
+        self.mailer = MailSender(store, reception.mail, mail, sealer, on_end=[_note_end])
+        self.parts = (self.mailer,)
+        claims = Claims(self.desk)
+        self.overhear = (claims.in_chat,)
+        self.expected = claims.in_knock
+        self.attentive = _office_alone
+        self.sign_form = lambda words: sealer.digest(words, "web.form")
+        self.commands = application_commands(self.decisions, sealer=sealer, review_url=reception.policy.review_url)
+        self.controllers = (
+            ApplicationController(store=store, outbox=outbox, doors=doors, accounts=accounts),
+            AccountController(store=store, sealer=sealer, provider=reception.accounts),
+            Morning(store=store, outbox=outbox),
+        )
+
+    def listeners(self, *, registry: Registry, lookup: AskerLookup, runner: Runner) -> Mapping[str, Sequence[Listener]]:
+        """Return what listens to events, by their type."""
+        echo = CardEcho(bot=self._bot, outbox=self._outbox)
+        replies = CardReplies(store=self._store, registry=registry, lookup=lookup, runner=runner, bot=self._bot)
+        reactions = CardReactions(
+            store=self._store, registry=registry, lookup=lookup, outbox=self._outbox, runner=runner, bot=self._bot
+        )
+        return {"m.room.message": (echo, replies), "m.reaction": (reactions,)}
+
+    async def on_roster(self, tx: Transaction, happened: Happened) -> None:
+        """Close the files of those who are members no more."""
+        await self.desk.on_roster(tx, happened)
+
+    async def open(self, tx: Transaction) -> None:
+        """Begin the days, try mails at once, and note which key seals from now on."""
+        await self._work.ask(tx, EVERY_MORNING)
+        await self.mailer.hurry(tx)
+        await note_key(tx, self._sealer, at=now())
+
+
+async def _note_end(tx: Transaction, reference: str, end: MailEnd) -> None:
+    await note_mail(tx, reference, MailState(end.value))
+
+
+async def _office_alone(connection: AsyncConnection) -> Collection[str]:
+    """Return the room in which nothing is plain talk: replies to our questions are ordinary messages."""
+    office = await room_in_role(connection, "office")
+    return () if office is None or office.room_id is None else (office.room_id,)

@@ -1,0 +1,268 @@
+"""The secretariat's side of the registration desk: see, ask, approve, reject; and the rule that approves by itself.
+
+Called by ``commands`` (which reactions to a card run too), ``controller`` and the applicant's side. The first decision
+wins: the lifecycle refuses a second one, and the refusal says who made the first.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oshiyakusho_matrix.core.clock import JST, now
+from oshiyakusho_matrix.core.ids import UserId, spelt
+from oshiyakusho_matrix.core.sealing import Sealer
+from oshiyakusho_matrix.core.text import fold, say
+from oshiyakusho_matrix.outbox.interface import Outbox
+from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
+from oshiyakusho_matrix.registration.addresses import parse_address
+from oshiyakusho_matrix.registration.cards import CONTENT_KEY, card, moment
+from oshiyakusho_matrix.registration.cases import application_key, move, take_up
+from oshiyakusho_matrix.registration.correspondence import Correspondence
+from oshiyakusho_matrix.registration.domain import (
+    STATES,
+    Application,
+    Findings,
+    Flag,
+    OutOfOrder,
+    State,
+    Step,
+    approves_itself,
+    decide_flags,
+)
+from oshiyakusho_matrix.registration.domains import DomainRules
+from oshiyakusho_matrix.registration.mails import approved_letter, question_letter, rejected_letter
+from oshiyakusho_matrix.registration.particulars import person_of
+from oshiyakusho_matrix.registration.tables import (
+    application,
+    find_row,
+    open_particulars,
+    open_words,
+    others_like,
+    read_application,
+    review_login,
+    seal_words,
+)
+from oshiyakusho_matrix.registration.views import ReviewView
+from oshiyakusho_matrix.roster.affiliations import Affiliation, affiliate
+from oshiyakusho_matrix.roster.organisations import Organisations
+from oshiyakusho_matrix.roster.service import Roster, member_key
+from oshiyakusho_matrix.roster.tables import find_member
+from oshiyakusho_matrix.store.unit_of_work import Transaction
+
+logger = structlog.get_logger(__name__)
+
+#: How long a login to the review page can be used.
+LOGIN_LASTS: Final = timedelta(minutes=10)
+#: How long a notice to an applicant is tried to be delivered.
+_NOTICE_LASTS: Final = timedelta(days=2)
+
+
+class Decisions:
+    """``automatic``: the rule of ``domain.approves_itself`` is in force, and ``bot`` decides by it."""
+
+    def __init__(
+        self,
+        *,
+        sealer: Sealer,
+        correspondence: Correspondence,
+        rules: DomainRules,
+        organisations: Organisations,
+        roster: Roster,
+        outbox: Outbox,
+        work: Work,
+        bot: UserId,
+        automatic: bool = False,
+    ) -> None:
+        self._sealer, self._correspondence = sealer, correspondence
+        self._rules, self._organisations = rules, organisations
+        self._roster, self._outbox, self._work = roster, outbox, work
+        self._bot, self._automatic = bot, automatic
+
+    async def submitted(self, tx: Transaction, row: Row[Any]) -> None:
+        """Look at an application that is complete, and show it to the secretariat or approve it by the rule."""
+        flags = decide_flags(row.shared, row.tagged, read_application(row), await self._find(tx, row))
+        await tx.connection.execute(
+            update(application).where(application.c.reference == row.reference).values(flags=sorted(flags))
+        )
+        row = await take_up(tx, row.reference)
+        if self._automatic and approves_itself(read_application(row)):
+            await self._approve(tx, row, by=self._bot)
+            return
+        await self._show(tx, row)
+
+    async def account_came(self, tx: Transaction, row: Row[Any]) -> None:
+        """Admit whoever was approved already; else tell the secretariat."""
+        if row.state == State.APPROVED.value:
+            await self._admit(tx, row, by=UserId(row.decided_by))
+        else:
+            await self.submitted(tx, row)
+
+    async def approve(self, tx: Transaction, reference: str, *, by: UserId) -> tuple[Application, Sequence[WorkKey]]:
+        """Approve; return the application and the keys of what follows from it."""
+        return await self._approve(tx, await self._undecided(tx, reference), by=by)
+
+    async def reject(self, tx: Transaction, reference: str, *, by: UserId, reason: str) -> Application:
+        """Reject for a reason that the applicant reads."""
+        row = await self._undecided(tx, reference)
+        words = seal_words(self._sealer, row, reason=reason)
+        row = await self._move(tx, row, Step.REJECT, sealed_words=words, decided_by=by, decided_at=now())
+        await self._tell(tx, row, rejected_letter(reference=reference, site=self._correspondence.site))
+        return read_application(row)
+
+    async def ask(self, tx: Transaction, reference: str, *, by: UserId, question: str) -> Application:
+        """Ask the applicant something; the application waits for the answer."""
+        row = await self._undecided(tx, reference)
+        words = seal_words(self._sealer, row, question=question)
+        row = await self._move(tx, row, Step.ASK, sealed_words=words, assigned_to=row.assigned_to or by)
+        await self._tell(tx, row, question_letter(reference=reference, site=self._correspondence.site))
+        return read_application(row)
+
+    async def assign(self, tx: Transaction, reference: str, *, to: UserId) -> Application:
+        """Put an application into somebody's hands."""
+        row = await self._undecided(tx, reference)
+        await tx.connection.execute(
+            update(application).where(application.c.reference == reference).values(assigned_to=to)
+        )
+        return replace(read_application(row), assigned_to=to)
+
+    async def look(self, tx: Transaction, reference: str) -> tuple[Application, Row[Any]]:
+        """Return an application and its row."""
+        row = await take_up(tx, reference)
+        return read_application(row), row
+
+    async def hand_out_login(self, tx: Transaction, reference: str, *, to: UserId) -> str:
+        """Return a login to the review page of an application, for one use within ten minutes."""
+        await tx.connection.execute(delete(review_login).where(review_login.c.expires_at < now()))
+        login = spelt(secrets.randbits(80), 16)
+        await tx.connection.execute(
+            insert(review_login).values(
+                digest=self._sealer.digest(login, f"review:{reference}"),
+                reference=reference,
+                asked_by=to,
+                expires_at=now() + LOGIN_LASTS,
+            )
+        )
+        return login
+
+    async def review(self, tx: Transaction, reference: str, login: str) -> ReviewView | None:
+        """Use a login up and return what the review page shows; None if it is none (any more)."""
+        row = await find_row(tx.connection, reference, lock=True)
+        granted = await self._use_up(tx, reference, login)
+        if granted is None or row is None or granted.expires_at < now():
+            return None
+        logger.info("an application was reviewed", application=reference, by=granted.asked_by)
+        words = open_words(self._sealer, row)
+        same, similar = await self._others(tx.connection, row)
+        return ReviewView(
+            application=read_application(row),
+            particulars=open_particulars(self._sealer, row),
+            domain_says=(await self._rules.look(tx.connection, row.domain)).reason,
+            question=words["question"],
+            answer=words["answer"],
+            others=(*same, *similar),
+        )
+
+    async def _use_up(self, tx: Transaction, reference: str, login: str) -> Row[Any] | None:
+        words = fold(login).upper()
+        waiting = await tx.connection.execute(select(review_login).where(review_login.c.reference == reference))
+        for each in waiting.all():
+            if self._sealer.is_digest(each.digest, words, f"review:{reference}"):
+                await tx.connection.execute(delete(review_login).where(review_login.c.digest == each.digest))
+                return each
+        return None
+
+    async def _approve(self, tx: Transaction, row: Row[Any], *, by: UserId) -> tuple[Application, Sequence[WorkKey]]:
+        row = await self._move(tx, row, Step.APPROVE, decided_by=by, decided_at=now())
+        if Flag.UNTIED_DOMAIN in read_application(row).flags and row.organisation is not None:
+            await self._rules.tie(tx, row.domain, row.organisation, by=by, note=row.reference)
+        keys: Sequence[WorkKey] = ()
+        if row.account is not None:
+            row, keys = await self._admit(tx, row, by=by)
+        letter = approved_letter(
+            reference=row.reference, site=self._correspondence.site, has_account=row.account is not None
+        )
+        await self._tell(tx, row, letter)
+        return read_application(row), keys
+
+    async def _admit(self, tx: Transaction, row: Row[Any], *, by: UserId) -> tuple[Row[Any], Sequence[WorkKey]]:
+        user_id = UserId(row.account)
+        await self._roster.admit(tx, user_id, by=by)
+        body = self._organisations.get(row.organisation) if row.organisation else None
+        await affiliate(
+            tx,
+            Affiliation(
+                user_id=user_id,
+                organisation=row.organisation,
+                organisation_name=row.organisation_name,
+                prefecture=body.code[:2] if body is not None and body.code[:2].isdigit() else None,
+                reference=row.reference,
+                verified_at=row.mailbox_proven_at,
+                term_ends=open_particulars(self._sealer, row).term_ends,
+            ),
+        )
+        row = await self._move(tx, row, Step.ADMIT)
+        return row, (member_key(user_id),)
+
+    async def _undecided(self, tx: Transaction, reference: str) -> Row[Any]:
+        row = await take_up(tx, reference)
+        if row.decided_by is not None:
+            raise OutOfOrder(
+                say(
+                    "Application {reference} is {state}: {user} decided so at {when}.",
+                    reference=reference,
+                    state=STATES[State(row.state)],
+                    user=row.decided_by,
+                    when=moment(row.decided_at),
+                )
+            )
+        return row
+
+    async def _move(self, tx: Transaction, row: Row[Any], *steps: Step, **values: Any) -> Row[Any]:
+        row = await move(tx, row, *steps, **values)
+        await self._work.ask(tx, application_key(row.reference))
+        return row
+
+    async def _find(self, tx: Transaction, row: Row[Any]) -> Findings:
+        verdict = await self._rules.look(tx.connection, row.domain)
+        same, similar = await self._others(tx.connection, row)
+        ends = open_particulars(self._sealer, row).term_ends
+        known = await find_member(tx.connection, row.account) if row.account else None
+        chosen, tied_to = self._organisations.get(row.organisation or ""), verdict.organisation
+        if chosen is not None and tied_to is not None and chosen.parent == tied_to:
+            tied_to = chosen.code  # an agency writes from the domain of its ministry
+        return Findings(
+            genuine=verdict.genuine,
+            suspicious=verdict.suspicious,
+            tied_to=tied_to,
+            tied_name=verdict.name,
+            mailbox_known=bool(same),
+            name_known=bool(similar),
+            term_over=ends is not None and ends < now().astimezone(JST).date(),
+            removed_before=known is not None and not known.current,
+        )
+
+    async def _others(self, connection: AsyncConnection, row: Row[Any]) -> tuple[list[str], list[str]]:
+        """Return others of the same mailbox, and of the same person; they may have been indexed under an older key."""
+        who = open_particulars(self._sealer, row)
+        mailbox = parse_address(who.address).mailbox
+        person = person_of(who, row.organisation or row.organisation_name)
+        return await others_like(
+            connection,
+            row,
+            mailboxes=self._sealer.indexes(mailbox, "application.mailbox"),
+            people=self._sealer.indexes(person, "application.person"),
+        )
+
+    async def _show(self, tx: Transaction, row: Row[Any]) -> None:
+        department = open_particulars(self._sealer, row).department
+        text = card(read_application(row), department=department)
+        await self._outbox.tell_secretariat(tx, text, extra={CONTENT_KEY: row.reference})
+
+    async def _tell(self, tx: Transaction, row: Row[Any], letter: Any) -> None:
+        await self._correspondence.write(tx, row, letter, lasts=_NOTICE_LASTS)
