@@ -59,10 +59,10 @@ async def test_health_is_503_until_ready_and_while_stopping_but_always_alive(sto
             assert await ask("/healthz/live") == (200, {"status": "alive"})
 
 
-@time_machine.travel(datetime(2026, 11, 23, 3, 0, tzinfo=UTC), tick=False)
 async def test_a_homeserver_that_is_away_is_told_since_when_and_makes_nothing_unready(
     store: Store, monkeypatch: pytest.MonkeyPatch, time_machine: time_machine.TimeMachineFixture
 ) -> None:
+    time_machine.move_to(datetime(2026, 11, 23, 3, 0, tzinfo=UTC), tick=False)
     hs = FakeHomeserver()
     health = Health(store, hs)
     health.phase = Phase.READY
@@ -83,7 +83,7 @@ async def test_a_homeserver_that_is_away_is_told_since_when_and_makes_nothing_un
         assert await told() == [True, "2026-11-23T03:00:00Z", None, None]
         monkeypatch.setattr(hs, "versions", away)
         for minute in (10, 20):
-            time_machine.move_to(datetime(2026, 11, 23, 3, minute, tzinfo=UTC))
+            time_machine.move_to(datetime(2026, 11, 23, 3, minute, tzinfo=UTC), tick=False)
             await health.look()
             assert await told() == [
                 False,

@@ -52,7 +52,7 @@ _WAITING = Renderer().render(say("I have taken this on and am working on it; the
 async def look(site: Site, database_url: str) -> list[str]:
     """Return one line for each fact."""
     seen = await site.rooms()
-    names = {room.room_id: _alias(room) for room in seen}
+    names = {room.room_id: room.alias or "a room without an alias" for room in seen}
     lines = [f"bot is in {name}" for name in names.values()]
     for room in seen:
         lines += [
@@ -84,11 +84,6 @@ def pass_the_lease(database_url: str) -> None:
             connection.exec_driver_sql(_END_THE_OTHERS)
         for statement in _PASS if inspect(connection).has_table("work") else ():
             connection.exec_driver_sql(statement)
-
-
-def _alias(room: Seen) -> str:
-    found = [e["content"].get("alias", "") for e in room.state if e["type"] == "m.room.canonical_alias"]
-    return str(found[0]) if found else "a room without an alias"
 
 
 def _records(database_url: str) -> list[str]:

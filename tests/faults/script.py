@@ -59,6 +59,7 @@ class Script:
         self.members.add(hanako.user_id)
         await self._command(f"!member admit {hanako.user_id}")
         await self._enter("hanako", "cityhall", DIVISION, ROOM)
+        await self._be_greeted()
         await self._command("!division list")
         await self._edit()
         await self._rename()
@@ -68,7 +69,8 @@ class Script:
         self.members.discard(hanako.user_id)
         await self._law()
         for room in await self.site.rooms():
-            for outsider in ("taro", "hanako"):
+            # Her chat with the bot stays hers: nobody else is in it, and it leads nowhere.
+            for outsider in ("taro",) if room.alias.startswith(self._chats) else ("taro", "hanako"):
                 assert not await self._tries_to_join(outsider, room.room_id), f"{outsider} came into {room.room_id}"
         await self._review()
 
@@ -81,6 +83,23 @@ class Script:
                 return await self._tries_to_join(name, room) or None
 
             await self._until(join, f"{name} in {room}", self.people[name])
+        await self._law()
+
+    async def _be_greeted(self) -> None:
+        """Hanako is asked into a chat, comes, and is told where she may go."""
+        hanako = self.people["hanako"]
+
+        async def asked() -> str | None:
+            return next(iter(hanako.client.invited_rooms), None)
+
+        chat = await self._until(asked, "the chat that the bot opens", hanako)
+
+        async def greeted() -> bool | None:
+            if not await self._tries_to_join("hanako", chat):
+                return None
+            return any(e["type"] == "m.room.message" for e in hanako.timeline.get(chat, ())) or None
+
+        await self._until(greeted, "the greeting", hanako)
         await self._law()
 
     async def _tries_to_join(self, name: str, room: str) -> bool:
@@ -235,14 +254,20 @@ class Script:
         one = self.site.installation
         hall = {one.bot, self.site.secretary, *self.members}
         for room in await self.site.rooms():
-            aliases = [e["content"].get("alias") for e in room.state if e["type"] == "m.room.canonical_alias"]
-            allowed = {one.bot, self.site.secretary} if one.alias(OFFICE) in aliases else hall
+            allowed = {one.bot, self.site.secretary} if room.alias == one.alias(OFFICE) else hall
+            if room.alias.startswith(self._chats):
+                allowed = {one.bot, self.people["hanako"].user_id}
             inside = {
                 e["state_key"]
                 for e in room.state
                 if e["type"] == "m.room.member" and e["content"].get("membership") in _INSIDE
             }
-            assert inside <= allowed, f"in {aliases}, against the law of the gate: {inside - allowed}"
+            assert inside <= allowed, f"in {room.alias}, against the law of the gate: {inside - allowed}"
+
+    @property
+    def _chats(self) -> str:
+        """How the aliases begin of the chats that the bot opens."""
+        return f"#{self.site.installation.alias_prefix}cityhall-chat-"
 
     async def _review(self) -> None:
         """Look at what was said to each command in the end."""

@@ -35,6 +35,12 @@ class Seen:
     state: list[Event]
     messages: list[Event]
 
+    @property
+    def alias(self) -> str:
+        """By what people find it; empty if it has none."""
+        found = [e["content"].get("alias", "") for e in self.state if e["type"] == "m.room.canonical_alias"]
+        return str(found[0]) if found else ""
+
 
 class Site(Protocol):
     """A homeserver with an installation of its own on it."""
