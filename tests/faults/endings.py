@@ -12,7 +12,7 @@ from sqlalchemy import inspect
 
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.outbox.render import Renderer
-from tests.faults.sites import Seen, Site
+from tests.faults.sites import Site
 from tests.support.databases import opened
 
 #: What is on record, by table. Left out: times, random ids, how often something was asked for.

@@ -98,6 +98,13 @@ class Keeper:
         return True
 
 
+def made(database: Path) -> set[str]:
+    """Return which rooms are on record as made, by what their aliases begin with."""
+    with closing(sqlite3.connect(database)) as connection:
+        query = "SELECT alias_localpart FROM managed_room WHERE room_id IS NOT NULL"
+        return {str(row[0]) for row in connection.execute(query)}
+
+
 def parked(database: Path) -> Sequence[str]:
     """Return what waits for a person, and why."""
     if not database.exists():

@@ -9,7 +9,7 @@ from typing import TypeVar
 import aiohttp
 
 from oshiyakusho_matrix.commands.confirmation import CONTENT_KEY
-from tests.faults.keeping import DATABASE, Keeper, parked
+from tests.faults.keeping import DATABASE, Keeper, made, parked
 from tests.faults.notices import FAILED, NOTICES, RETRY
 from tests.faults.plans import Plan
 from tests.faults.runner import EDITED
@@ -93,6 +93,12 @@ class Script:
             return next(iter(hanako.client.invited_rooms), None)
 
         chat = await self._until(asked, "the chat that the bot opens", hanako)
+
+        async def offered() -> bool | None:
+            return self.site.installation.alias_prefix + DIVISION in made(self.directory / DATABASE) or None
+
+        # What a greeting offers is what there is.
+        await self._until(offered, "the division on record", hanako)
 
         async def greeted() -> bool | None:
             if not await self._tries_to_join("hanako", chat):

@@ -66,14 +66,12 @@ class WelcomeController:
         return Settled(look_again=due) if now() < due else await self._remind(one)
 
     async def _greet(self, user_id: UserId, room_id: RoomId | None) -> Settled:
-        """Greet somebody once they are in the chat: before, their homeserver would not hear of it, nor they."""
+        """Greet somebody once they are in the chat: before, their homeserver would not hear of it, nor they.
+
+        Where the invitation to the chat is refused, the secretariat is told, as of every invitation.
+        """
         if room_id is None:
-            try:
-                room_id = await self._chats.open_with(user_id)
-            except Forbidden as error:
-                # They, or their homeserver, take no invitations from us. Nobody can help it, so nobody is told.
-                logger.info("a member could not be greeted", reason=error.reason)
-                return await self._end(user_id)
+            room_id = await self._chats.open_with(user_id)
             async with self._store.transaction() as tx:
                 # Noted before we look who is inside: whoever comes in from now on is seen by ``ChatJoins``.
                 await self._guide.note_chat(tx, user_id, room_id)

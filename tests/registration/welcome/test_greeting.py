@@ -128,9 +128,20 @@ async def test_neither_who_was_inside_before_nor_the_secretariat_is_greeted(city
     assert "わかりません" in await city.ask("1", sender=HANAKO, room=chat)
 
 
-async def test_who_takes_no_invitation_to_a_chat_is_let_be(city: FakeCity) -> None:
+async def test_where_the_invitation_to_the_chat_is_refused_the_secretariat_is_told_and_can_have_it_tried_again(
+    city: FakeCity,
+) -> None:
     await admitted(city)
-    city.hs.fail_next("invite", Forbidden("M_INVITE_BLOCKED"))
+    city.hs.fail_next("invite", Forbidden("M_FORBIDDEN"))
     await city.hs.join_as(HANAKO, HALL)
     await city.settle()
-    assert (await welcome_of(city), own_chats(city), await city.parked()) == (None, [], [])
+    told = city.said()[-1]["content"]["body"]
+    assert (f"welcome {HANAKO}" in told, "`！再試行`" in told) == (True, True)
+    (parked,) = await city.parked()
+    assert "welcome" in str(parked)
+    await city.ask("!retry")
+    (chat,) = own_chats(city)
+    await city.hs.join_as(HANAKO, chat)
+    await city.settle()
+    assert len(greetings(city, chat)) == 1
+    assert await city.parked() == []
