@@ -45,7 +45,7 @@ from oshiyakusho_matrix.divisions.planner import Planner
 from oshiyakusho_matrix.divisions.service import CityHall
 from oshiyakusho_matrix.divisions.tables import forget_drift
 from oshiyakusho_matrix.homeserver.interface import Homeserver
-from oshiyakusho_matrix.outbox.mail import MailSender
+from oshiyakusho_matrix.outbox.mail import MailSender, forget_mails
 from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.outbox.sender import OutboxSender
 from oshiyakusho_matrix.outbox.tables import lanes as outbox_lanes
@@ -130,7 +130,7 @@ class CityHallApp:
         guide = Guide(work=queue, outbox=outbox, entrances=partial(entrances, server_name=server_name))
         announcer = Announcer([self.hall.on_roster, lambda *told: self.registration.on_roster(*told), guide.on_roster])
         self.roster = roster = Roster(work=queue, follow_ups=follow_ups, announcer=announcer, bot=bot)
-        self.registration: ClosedRegistration = ClosedRegistration()
+        self.registration: ClosedRegistration = ClosedRegistration(store=store, work=queue)
         if reception is not None:
             self.registration = Registration(
                 reception,
@@ -220,7 +220,7 @@ class CityHallApp:
                 *self.registration.controllers,
                 Housekeeper(
                     store=store,
-                    forget=(*(part.forget for part in self._parts), expire, forget_runs, forget_drift),
+                    forget=(self.inbox.forget, self.sender.forget, forget_mails, expire, forget_runs, forget_drift),
                     look_at_everything=self.hall.look_at_everything,
                 ),
             ],

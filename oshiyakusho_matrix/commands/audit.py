@@ -31,6 +31,7 @@ class Outcome(StrEnum):
     ASKED = "asked"  #: the preview was shown; nothing is done yet
     CONFIRMED = "confirmed"  #: done, after ✅
     DECLINED = "declined"  #: left as it was, after ❌
+    OPENED = "opened"  #: the page was opened to which the command gave access, once
 
 
 #: How long ✅ is waited for.
@@ -42,6 +43,7 @@ _IN_WORDS = {
     Outcome.ASKED: say("asked for confirmation"),
     Outcome.CONFIRMED: say("done after confirmation"),
     Outcome.DECLINED: say("called off"),
+    Outcome.OPENED: say("page opened"),
 }
 _LAPSED = say("lapsed")
 
@@ -87,9 +89,18 @@ def kept_arguments(arguments: BaseModel) -> tuple[dict[str, Any], str]:
 async def note_operator(tx: Transaction, what: str, arguments: Mapping[str, str], *, at: datetime) -> None:
     """Enter what somebody did on the command line that is no command of the bot."""
     values = {"at": at, "actor": "command line", "command": what, "target": "", "arguments": dict(arguments)}
-    await tx.connection.execute(
-        insert(audit).values(values | {"outcome": Outcome.DONE.value, "reference": new_reference()})
-    )
+    await _enter(tx, values, Outcome.DONE)
+
+
+async def note_opened(tx: Transaction, command: str, target: str, *, actor: str, at: datetime) -> None:
+    """Enter that a page was opened to which ``command``, run by ``actor`` on ``target``, gave access."""
+    values = {"at": at, "actor": actor, "command": command, "target": target, "arguments": {}}
+    await _enter(tx, values, Outcome.OPENED)
+
+
+async def _enter(tx: Transaction, values: Mapping[str, Any], outcome: Outcome) -> None:
+    known = {"outcome": outcome.value, "reference": new_reference()}
+    await tx.connection.execute(insert(audit).values({**values, **known}))
 
 
 async def latest(connection: AsyncConnection, count: int) -> Sequence[Row[Any]]:

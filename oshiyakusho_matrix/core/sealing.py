@@ -74,7 +74,7 @@ class Sealer:
         return tuple(key.mark.hex() for key in self._keys)
 
     def seal(self, text: str, context: str) -> bytes:
-        """Seal a text for one place: ``application.particulars:REFERENCE``. Twice the same text looks different."""
+        """Seal a text for one place: ``application.sealed:REFERENCE``. Twice the same text looks different."""
         key = self._keys[0]
         head, nonce = _VERSION + key.mark, os.urandom(_NONCE_BYTES)
         return head + nonce + key.box.encrypt(nonce, _bytes(text), head + _bytes(context))

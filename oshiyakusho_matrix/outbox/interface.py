@@ -62,8 +62,17 @@ class MailEnd(StrEnum):
     GIVEN_UP = "given up"
 
 
-#: Told in the commit in which a mail ends, by its reference.
-OnMailEnd = Callable[[Transaction, str, MailEnd], Awaitable[None]]
+@dataclass(frozen=True, slots=True)
+class EndedMail:
+    """A mail that has ended: what ``Mail.send`` returned for it, what it was about, and how it ended."""
+
+    message_id: str
+    reference: str
+    end: MailEnd
+
+
+#: Told in the commit in which a mail ends.
+OnMailEnd = Callable[[Transaction, EndedMail], Awaitable[None]]
 
 
 class Mail(Protocol):
@@ -71,8 +80,8 @@ class Mail(Protocol):
 
     async def send(
         self, tx: Transaction, *, to: str, subject: str, text: str, reference: str, expires_at: datetime
-    ) -> None:
-        """Mail a plain text to one address, until ``expires_at``; how it ends is told by ``reference``.
+    ) -> str:
+        """Mail a plain text to one address, until ``expires_at``; return its Message-ID, by which its end is told.
 
         ``Permanent`` (which says nothing of what was to be sent) if there is no mail to be made of it.
         """

@@ -15,14 +15,22 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Row, delete, update
+from sqlalchemy import Row, and_, delete, or_, update
 
 from oshiyakusho_matrix.core.clock import now as clock_now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.sealing import Sealer
 from oshiyakusho_matrix.core.trail import following
 from oshiyakusho_matrix.core.worker import Batch, Job, Worker, backoff, frames
-from oshiyakusho_matrix.outbox.interface import MailDelayed, MailEnd, MailRefused, MailTransport, OnMailEnd, Sender
+from oshiyakusho_matrix.outbox.interface import (
+    EndedMail,
+    MailDelayed,
+    MailEnd,
+    MailRefused,
+    MailTransport,
+    OnMailEnd,
+    Sender,
+)
 from oshiyakusho_matrix.outbox.letter import letter
 from oshiyakusho_matrix.outbox.tables import mail_lanes, mail_message
 from oshiyakusho_matrix.store.lanes import LOOK_EVERY, MOST_FAILURES, Backlog, RowState
@@ -53,7 +61,7 @@ class MailOutbox:
 
     async def send(
         self, tx: Transaction, *, to: str, subject: str, text: str, reference: str, expires_at: datetime
-    ) -> None:
+    ) -> str:
         """See ``Mail.send``."""
         present = self._now()
         message_id = f"och-{tx.new_name()}@{self._sender.domain}"
@@ -76,6 +84,7 @@ class MailOutbox:
         await tx.connection.execute(written.on_conflict_do_nothing(index_elements=["message_id"]))
         if self._wake is not None:
             tx.after_commit(self._wake)
+        return message_id
 
 
 class MailSender:
@@ -125,11 +134,6 @@ class MailSender:
         """Return how many mails are not sent, and since when."""
         async with self._store.reading() as connection:
             return await mail_lanes.backlog(connection, mail_message.c.created_at)
-
-    async def forget(self, tx: Transaction, before: datetime) -> int:
-        """Forget mails that ended ``before``; return how many."""
-        ended = (mail_message.c.state == RowState.DONE, mail_message.c.ended_at < before)
-        return (await tx.connection.execute(delete(mail_message).where(*ended))).rowcount
 
     async def take(self, busy: frozenset[Hashable], limit: int) -> Batch:
         """Find mails that are due. For the worker."""
@@ -213,8 +217,15 @@ class MailSender:
         async with self._store.transaction() as tx:
             if await mail_lanes.change(tx.connection, row, **ended, last_error=cause and cause[:64]):
                 for tell in told:
-                    await tell(tx, row.reference, end)
+                    await tell(tx, EndedMail(row.message_id, row.reference, end))
 
 
 def _context(message_id: str) -> str:
     return f"mail_message.sealed:{message_id}"
+
+
+async def forget_mails(tx: Transaction, before: datetime) -> int:
+    """Forget mails that ended ``before``, and those that nobody could send since; return how many."""
+    ended = and_(mail_message.c.state == RowState.DONE, mail_message.c.ended_at < before)
+    left = and_(mail_message.c.state == RowState.PENDING, mail_message.c.expires_at < before)
+    return (await tx.connection.execute(delete(mail_message).where(or_(ended, left)))).rowcount

@@ -67,6 +67,9 @@ class _Draft:
         self.values.append(value)
         return f"V{_NONCE}N{len(self.values) - 1}E"
 
+    def filled(self, markdown: str) -> str:
+        return _MARKER.sub(lambda found: self.values[int(found.group(1))], markdown)
+
 
 class Renderer:
     """Renders in every language of ``locales``; what has no translation stays English."""
@@ -81,6 +84,11 @@ class Renderer:
         draft.markdown = self._expand(text, language, draft)
         whole = self._finish(draft.markdown, draft)
         return whole if whole.size <= largest else self._shortened(draft, language, largest)
+
+    def words(self, text: Text, language: str) -> str:
+        """Return ``text`` in ``language`` as its ``body``, whatever its length: for e-mails and pages, without HTML."""
+        draft = _Draft()
+        return draft.filled(self._expand(text, language, draft))
 
     def _expand(self, text: Text, language: str, draft: _Draft) -> str:
         """Return the Markdown of a text, its values marked, its parts on lines of their own."""
@@ -107,8 +115,7 @@ class Renderer:
         )
         safe = nh3.clean(filled, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel=None)
         single = _ONE_PARAGRAPH.fullmatch(safe)
-        body = _MARKER.sub(lambda found: draft.values[int(found.group(1))], markdown)
-        return Rendered(body, single.group(1) if single else safe)
+        return Rendered(draft.filled(markdown), single.group(1) if single else safe)
 
     def _shortened(self, draft: _Draft, language: str, largest: int) -> Rendered:
         """Cut between lines if there are any, else between words; never inside a value or a piece of HTML."""

@@ -1,22 +1,61 @@
 """What 事務局室 reads about applications: the card, the list, the daily summary. No name, no address, no reading."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from oshiyakusho_matrix.core.clock import JST
 from oshiyakusho_matrix.core.text import Text, say
-from oshiyakusho_matrix.registration.domain import FLAGS, STATES, Application, State
+from oshiyakusho_matrix.registration.domain import FLAGS, STATES, Application, Flag, State
 from oshiyakusho_matrix.registration.particulars import Particulars
 
-#: The key in the content of a message about an application; its value is ``REFERENCE`` or ``REFERENCE purpose``.
-CONTENT_KEY = "jp.oshiyakusho.application"
+#: The key in the content of a message about an application; its value is ``REFERENCE`` or ``REFERENCE purpose``. Beside
+#: it stands which of the cards about it this is, or to whom the question is put.
+CONTENT_KEY: Final = "jp.oshiyakusho.application"
+_NUMBER_KEY: Final = "jp.oshiyakusho.application.card"
+_ASKED_BY_KEY: Final = "jp.oshiyakusho.application.asked_by"
 
 
-def card(application: Application, *, department: str) -> Text:
-    """Return what the secretariat decides on."""
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """By what a message of ours is known again: a card by its ``number``, a question by its ``purpose``."""
+
+    reference: str
+    number: int | None = None
+    purpose: str = ""
+    asked_by: str | None = None
+
+    def content(self) -> dict[str, Any]:
+        """Return what stands in the content of the message."""
+        if self.purpose:
+            return {CONTENT_KEY: f"{self.reference} {self.purpose}", _ASKED_BY_KEY: self.asked_by}
+        return {CONTENT_KEY: self.reference, _NUMBER_KEY: self.number}
+
+
+def read_mark(content: Mapping[str, Any]) -> Mark | None:
+    """Return the mark in the content of a message of ours; None if there is none."""
+    words = content.get(CONTENT_KEY)
+    if not isinstance(words, str):
+        return None
+    reference, _, purpose = words.partition(" ")
+    return Mark(reference, content.get(_NUMBER_KEY), purpose, content.get(_ASKED_BY_KEY))
+
+
+def card(application: Application, *, department: str, remembers: str = "") -> Text:
+    """Return what the secretariat decides on. ``remembers``: the domain that an approval says to be the body's."""
+    lines = facts(application, department=department)
+    if remembers:
+        lines.append(
+            say(
+                "- ✅ also remembers, for everybody: {domain} belongs to {organisation}.",
+                domain=remembers,
+                organisation=application.organisation_name,
+            )
+        )
     return say(
         "**Application {reference}**",
-        *facts(application, department=department),
+        *lines,
         say(
             "✅ approves, ❌ rejects (I ask for the reason), ❓ asks the applicant something. Or: "
             "`!application approve {reference}`",
@@ -41,10 +80,15 @@ def facts(application: Application, *, department: str) -> list[Text]:
         lines.append(say("- Matrix account not proven yet"))
     else:
         lines.append(say("- Has no Matrix account yet; gets one after approval"))
-    lines += [say("- ⚠ {flag}", flag=FLAGS[flag]) for flag in sorted(application.flags)]
+    lines += flag_lines(application.flags)
     if application.assigned_to is not None:
         lines.append(say("- In the hands of {user}", user=application.assigned_to))
     return lines
+
+
+def flag_lines(flags: Collection[Flag]) -> list[Text]:
+    """Return what to look at, a line each."""
+    return [say("- ⚠ {flag}", flag=FLAGS[flag]) for flag in sorted(flags)]
 
 
 def sheet(application: Application, particulars: Particulars) -> Text:

@@ -82,7 +82,7 @@ def application_commands(decisions: Decisions, *, sealer: Sealer, review_url: st
             say(
                 "Name and address are on the [review page]({url}), with the login {login} (once, within {minutes} "
                 "minutes).",
-                url=f"{review_url}?reference={reference}&login={login}",
+                url=f"{review_url}?reference={reference}",
                 login=login,
                 minutes=int(LOGIN_LASTS.total_seconds() // 60),
             ),

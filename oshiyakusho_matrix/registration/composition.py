@@ -19,21 +19,22 @@ from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.sealing import Sealer
 from oshiyakusho_matrix.homeserver.interface import AccountProvider
-from oshiyakusho_matrix.outbox.interface import MailEnd, MailTransport, Outbox
+from oshiyakusho_matrix.outbox.interface import MailTransport, Outbox
 from oshiyakusho_matrix.outbox.mail import MailOutbox, MailSender
 from oshiyakusho_matrix.outbox.render import Renderer
 from oshiyakusho_matrix.reconcile.interface import Controller, Work
 from oshiyakusho_matrix.registration.accounts.controller import AccountController
-from oshiyakusho_matrix.registration.accounts.service import Accounts
+from oshiyakusho_matrix.registration.accounts.service import KIND as ACCOUNT
+from oshiyakusho_matrix.registration.accounts.service import Offers
 from oshiyakusho_matrix.registration.commands import application_commands
 from oshiyakusho_matrix.registration.controller import EVERY_MORNING, ApplicationController, Doors, Morning
-from oshiyakusho_matrix.registration.correspondence import Correspondence, note_mail
+from oshiyakusho_matrix.registration.correspondence import Correspondence, Withholding, note_end
 from oshiyakusho_matrix.registration.decisions import Decisions
 from oshiyakusho_matrix.registration.domains.service import DomainRules
 from oshiyakusho_matrix.registration.listeners import CardEcho, CardReactions, CardReplies, Claims
 from oshiyakusho_matrix.registration.mailbox import MailboxProof
+from oshiyakusho_matrix.registration.retention import Rest, Retention, close_files
 from oshiyakusho_matrix.registration.service import RegistrationDesk
-from oshiyakusho_matrix.registration.views import MailState
 from oshiyakusho_matrix.roster.events import Happened
 from oshiyakusho_matrix.roster.listeners import Expected
 from oshiyakusho_matrix.roster.service import Roster
@@ -46,7 +47,7 @@ from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 class Policy:
     """What an installation decides about registration. ``public_url`` is where the pages are.
 
-    ``automatic``: who fits in every respect is approved without a person (``domain.approves_itself``).
+    ``automatic``: who fits in every respect is approved without a person (``findings.approves_itself``).
     """
 
     public_url: str
@@ -77,10 +78,10 @@ class Reception:
 
 
 class ClosedRegistration:
-    """No desk: the pages say how to come in otherwise, and nothing else is there."""
+    """No desk: the pages say how to come in otherwise. Files of an earlier one are closed and deleted all the same."""
 
+    controllers: tuple[Controller, ...]
     commands: tuple[Command[Any], ...] = ()
-    controllers: tuple[Controller, ...] = ()
     overhear: tuple[Overhear, ...] = ()
     expected: Expected | None = None
     attentive: Attentive | None = None
@@ -90,12 +91,17 @@ class ClosedRegistration:
     decisions: Decisions | None = None
     sign_form: Callable[[str], str] | None = None
 
+    def __init__(self, *, store: Store, work: Work) -> None:
+        self._store, self._work = store, work
+        self.controllers = (Retention(store=store), Rest(EVERY_MORNING.kind), Rest(ACCOUNT))
+
     def listeners(self, *, registry: Registry, lookup: AskerLookup, runner: Runner) -> Mapping[str, Sequence[Listener]]:
         """Return what listens to events, by their type."""
         return {}
 
     async def on_roster(self, tx: Transaction, happened: Happened) -> None:
-        """Hear what becomes of members."""
+        """Close the files of those who are members no more."""
+        await close_files(tx, self._work, happened)
 
     async def open(self, tx: Transaction) -> None:
         """Begin, at each start."""
@@ -121,15 +127,15 @@ class Registration(ClosedRegistration):
         hall: Callable[[], Awaitable[str]],
         doors: Doors,
     ) -> None:
-        self._store, self._outbox, self._bot, self._work = store, outbox, bot, work
+        super().__init__(store=store, work=work)
+        self._outbox, self._bot = outbox, bot
         self._sealer = sealer = reception.sealer
         mail = MailOutbox(sealer, reception.mail.sender)
-        renderer = Renderer()
-        accounts = Accounts(sealer=sealer, work=work, provider=reception.accounts)
+        offers = Offers(sealer=sealer, work=work, provider=reception.accounts)
         correspondence = Correspondence(
             sealer=sealer,
             mail=mail,
-            words=lambda text, language: renderer.render(text, language).body,
+            words=Renderer().words,
             site=reception.policy.site,
         )
         self.decisions = Decisions(
@@ -150,9 +156,9 @@ class Registration(ClosedRegistration):
             work=work,
             bot=bot,
             hall=hall,
-            accounts=accounts,
+            offers=offers,
         )
-        self.mailer = MailSender(store, reception.mail, mail, sealer, on_end=[_note_end])
+        self.mailer = MailSender(store, Withholding(reception.mail), mail, sealer, on_end=[note_end])
         self.parts = (self.mailer,)
         claims = Claims(self.desk)
         self.overhear = (claims.in_chat,)
@@ -161,7 +167,7 @@ class Registration(ClosedRegistration):
         self.sign_form = lambda words: sealer.digest(words, "web.form")
         self.commands = application_commands(self.decisions, sealer=sealer, review_url=reception.policy.review_url)
         self.controllers = (
-            ApplicationController(store=store, outbox=outbox, doors=doors, accounts=accounts),
+            ApplicationController(store=store, outbox=outbox, doors=doors, offers=offers),
             AccountController(store=store, sealer=sealer, provider=reception.accounts),
             Morning(store=store, outbox=outbox),
         )
@@ -175,19 +181,11 @@ class Registration(ClosedRegistration):
         )
         return {"m.room.message": (echo, replies), "m.reaction": (reactions,)}
 
-    async def on_roster(self, tx: Transaction, happened: Happened) -> None:
-        """Close the files of those who are members no more."""
-        await self.desk.on_roster(tx, happened)
-
     async def open(self, tx: Transaction) -> None:
         """Begin the days, try mails at once, and note which key seals from now on."""
         await self._work.ask(tx, EVERY_MORNING)
         await self.mailer.hurry(tx)
         await note_key(tx, self._sealer, at=now())
-
-
-async def _note_end(tx: Transaction, reference: str, end: MailEnd) -> None:
-    await note_mail(tx, reference, MailState(end.value))
 
 
 async def _office_alone(connection: AsyncConnection) -> Collection[str]:

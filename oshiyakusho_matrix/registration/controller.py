@@ -7,17 +7,19 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
-from sqlalchemy import delete, update
+from sqlalchemy import update
 
 from oshiyakusho_matrix.core.clock import JST, now
+from oshiyakusho_matrix.core.errors import Permanent
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.homeserver.interface import RoomReader
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Settled, WorkKey
-from oshiyakusho_matrix.registration.accounts.service import Accounts
+from oshiyakusho_matrix.registration.accounts.service import Offers
 from oshiyakusho_matrix.registration.cards import reminder, summary
 from oshiyakusho_matrix.registration.cases import KIND
 from oshiyakusho_matrix.registration.domain import CLAIMABLE, OPEN, State, ends_at, next_reminder
+from oshiyakusho_matrix.registration.retention import delete_in_time
 from oshiyakusho_matrix.registration.tables import application, find_by_account, find_row, in_states, read_application
 from oshiyakusho_matrix.roster.tables import find_member, room_in_role
 from oshiyakusho_matrix.store.unit_of_work import Store
@@ -43,8 +45,8 @@ class ApplicationController:
 
     kind = KIND
 
-    def __init__(self, *, store: Store, outbox: Outbox, doors: Doors, accounts: Accounts) -> None:
-        self._store, self._outbox, self._doors, self._accounts = store, outbox, doors, accounts
+    def __init__(self, *, store: Store, outbox: Outbox, doors: Doors, offers: Offers) -> None:
+        self._store, self._outbox, self._doors, self._offers = store, outbox, doors, offers
 
     async def reconcile(self, name: str) -> Settled:
         """Delete, remind, or wait."""
@@ -54,12 +56,10 @@ class ApplicationController:
             if row is None:
                 return Settled()
             one = read_application(row)
-            ends, remind = ends_at(one), next_reminder(one)
-            if ends is not None and ends <= present:
-                await tx.connection.execute(delete(application).where(application.c.reference == name))
-                logger.info("an application was deleted", application=name, state=one.state.value)
+            if await delete_in_time(tx, one, present=present):
                 return Settled()
-            await self._accounts.follow(tx, one)
+            ends, remind = ends_at(one), next_reminder(one)
+            await self._offers.follow(tx, one)
             if remind is not None and remind <= present:
                 with tx.caused_by("reminder", name, remind.isoformat()):
                     await self._outbox.tell_secretariat(tx, reminder(one, present=present))
@@ -69,7 +69,11 @@ class ApplicationController:
                 row = await find_row(tx.connection, name)
                 remind = None if row is None else next_reminder(read_application(row))
         if one.state in (State.REJECTED, State.WITHDRAWN) and one.account is not None:
-            await self._end_knock(one.account)
+            try:
+                await self._end_knock(one.account)
+            except Permanent as error:
+                # They wait at the door for nothing, which is no reason to keep their file for ever.
+                logger.warning("a knock could not be ended", application=name, reason=error.reason)
         return Settled(look_again=min((each for each in (ends, remind) if each is not None), default=None))
 
     async def _end_knock(self, account: UserId) -> None:

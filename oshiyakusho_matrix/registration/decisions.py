@@ -6,44 +6,40 @@ wins: the lifecycle refuses a second one, and the refusal says who made the firs
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 import structlog
 from sqlalchemy import Row, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from oshiyakusho_matrix.core.clock import JST, now
+from oshiyakusho_matrix.commands.audit import note_opened
+from oshiyakusho_matrix.core.clock import now
+from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId, spelt
 from oshiyakusho_matrix.core.sealing import Sealer
 from oshiyakusho_matrix.core.text import fold, say
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
-from oshiyakusho_matrix.registration.addresses import parse_address
-from oshiyakusho_matrix.registration.cards import CONTENT_KEY, card, moment
+from oshiyakusho_matrix.registration.cards import Mark, card, flag_lines, moment
 from oshiyakusho_matrix.registration.cases import application_key, move, take_up
 from oshiyakusho_matrix.registration.correspondence import Correspondence
 from oshiyakusho_matrix.registration.domain import (
+    OPEN,
     STATES,
     Application,
-    Findings,
-    Flag,
     OutOfOrder,
     State,
     Step,
-    approves_itself,
-    decide_flags,
 )
 from oshiyakusho_matrix.registration.domains import DomainRules
+from oshiyakusho_matrix.registration.examiner import Examiner
+from oshiyakusho_matrix.registration.findings import approves_itself, decide_news, ties_domain
 from oshiyakusho_matrix.registration.mails import approved_letter, question_letter, rejected_letter
-from oshiyakusho_matrix.registration.particulars import person_of
 from oshiyakusho_matrix.registration.tables import (
     application,
     find_row,
     open_particulars,
     open_words,
-    others_like,
     read_application,
     review_login,
     seal_words,
@@ -52,7 +48,6 @@ from oshiyakusho_matrix.registration.views import ReviewView
 from oshiyakusho_matrix.roster.affiliations import Affiliation, affiliate
 from oshiyakusho_matrix.roster.organisations import Organisations
 from oshiyakusho_matrix.roster.service import Roster, member_key
-from oshiyakusho_matrix.roster.tables import find_member
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 logger = structlog.get_logger(__name__)
@@ -64,7 +59,7 @@ _NOTICE_LASTS: Final = timedelta(days=2)
 
 
 class Decisions:
-    """``automatic``: the rule of ``domain.approves_itself`` is in force, and ``bot`` decides by it."""
+    """``automatic``: the rule of ``findings.approves_itself`` is in force, and ``bot`` decides by it."""
 
     def __init__(
         self,
@@ -81,16 +76,13 @@ class Decisions:
     ) -> None:
         self._sealer, self._correspondence = sealer, correspondence
         self._rules, self._organisations = rules, organisations
+        self._examiner = Examiner(sealer=sealer, rules=rules)
         self._roster, self._outbox, self._work = roster, outbox, work
         self._bot, self._automatic = bot, automatic
 
     async def submitted(self, tx: Transaction, row: Row[Any]) -> None:
         """Look at an application that is complete, and show it to the secretariat or approve it by the rule."""
-        flags = decide_flags(row.shared, row.tagged, read_application(row), await self._find(tx, row))
-        await tx.connection.execute(
-            update(application).where(application.c.reference == row.reference).values(flags=sorted(flags))
-        )
-        row = await take_up(tx, row.reference)
+        row = await self._set(tx, row, flags=sorted(await self._examiner.flags(tx.connection, row)))
         if self._automatic and approves_itself(read_application(row)):
             await self._approve(tx, row, by=self._bot)
             return
@@ -104,8 +96,23 @@ class Decisions:
             await self.submitted(tx, row)
 
     async def approve(self, tx: Transaction, reference: str, *, by: UserId) -> tuple[Application, Sequence[WorkKey]]:
-        """Approve; return the application and the keys of what follows from it."""
-        return await self._approve(tx, await self._undecided(tx, reference), by=by)
+        """Approve; return the application and the keys of what follows from it.
+
+        ``Refused`` if there is more to look at now than the last card says: an account that was removed meanwhile.
+        """
+        row = await self._undecided(tx, reference)
+        if row.state in OPEN:
+            news = decide_news(read_application(row).flags, await self._examiner.flags(tx.connection, row))
+            if news:
+                raise Refused(
+                    say(
+                        "Since the card about application {reference} there is more to look at. `!application show "
+                        "{reference}` brings a new card; please decide with that.",
+                        *flag_lines(news),
+                        reference=reference,
+                    )
+                )
+        return await self._approve(tx, row, by=by)
 
     async def reject(self, tx: Transaction, reference: str, *, by: UserId, reason: str) -> Application:
         """Reject for a reason that the applicant reads."""
@@ -126,14 +133,17 @@ class Decisions:
     async def assign(self, tx: Transaction, reference: str, *, to: UserId) -> Application:
         """Put an application into somebody's hands."""
         row = await self._undecided(tx, reference)
-        await tx.connection.execute(
-            update(application).where(application.c.reference == reference).values(assigned_to=to)
-        )
-        return replace(read_application(row), assigned_to=to)
+        return read_application(await self._set(tx, row, assigned_to=to))
 
     async def look(self, tx: Transaction, reference: str) -> tuple[Application, Row[Any]]:
-        """Return an application and its row."""
+        """Return an application and its row. If there is more to look at than its last card says, show another one."""
         row = await take_up(tx, reference)
+        if row.state in OPEN:
+            seen, flags = read_application(row).flags, await self._examiner.flags(tx.connection, row)
+            row = await self._set(tx, row, flags=sorted(flags))
+            if decide_news(seen, flags):
+                await self._show(tx, row)
+                row = await take_up(tx, reference)
         return read_application(row), row
 
     async def hand_out_login(self, tx: Transaction, reference: str, *, to: UserId) -> str:
@@ -156,9 +166,10 @@ class Decisions:
         granted = await self._use_up(tx, reference, login)
         if granted is None or row is None or granted.expires_at < now():
             return None
-        logger.info("an application was reviewed", application=reference, by=granted.asked_by)
+        logger.info("an application was reviewed", application=reference)
+        await note_opened(tx, "application show", reference, actor=granted.asked_by, at=now())
         words = open_words(self._sealer, row)
-        same, similar = await self._others(tx.connection, row)
+        same, similar = await self._examiner.others(tx.connection, row)
         return ReviewView(
             application=read_application(row),
             particulars=open_particulars(self._sealer, row),
@@ -179,7 +190,7 @@ class Decisions:
 
     async def _approve(self, tx: Transaction, row: Row[Any], *, by: UserId) -> tuple[Application, Sequence[WorkKey]]:
         row = await self._move(tx, row, Step.APPROVE, decided_by=by, decided_at=now())
-        if Flag.UNTIED_DOMAIN in read_application(row).flags and row.organisation is not None:
+        if ties_domain(read_application(row)):
             await self._rules.tie(tx, row.domain, row.organisation, by=by, note=row.reference)
         keys: Sequence[WorkKey] = ()
         if row.account is not None:
@@ -203,7 +214,6 @@ class Decisions:
                 prefecture=body.code[:2] if body is not None and body.code[:2].isdigit() else None,
                 reference=row.reference,
                 verified_at=row.mailbox_proven_at,
-                term_ends=open_particulars(self._sealer, row).term_ends,
             ),
         )
         row = await self._move(tx, row, Step.ADMIT)
@@ -228,41 +238,19 @@ class Decisions:
         await self._work.ask(tx, application_key(row.reference))
         return row
 
-    async def _find(self, tx: Transaction, row: Row[Any]) -> Findings:
-        verdict = await self._rules.look(tx.connection, row.domain)
-        same, similar = await self._others(tx.connection, row)
-        ends = open_particulars(self._sealer, row).term_ends
-        known = await find_member(tx.connection, row.account) if row.account else None
-        chosen, tied_to = self._organisations.get(row.organisation or ""), verdict.organisation
-        if chosen is not None and tied_to is not None and chosen.parent == tied_to:
-            tied_to = chosen.code  # an agency writes from the domain of its ministry
-        return Findings(
-            genuine=verdict.genuine,
-            suspicious=verdict.suspicious,
-            tied_to=tied_to,
-            tied_name=verdict.name,
-            mailbox_known=bool(same),
-            name_known=bool(similar),
-            term_over=ends is not None and ends < now().astimezone(JST).date(),
-            removed_before=known is not None and not known.current,
+    @staticmethod
+    async def _set(tx: Transaction, row: Row[Any], **values: Any) -> Row[Any]:
+        await tx.connection.execute(
+            update(application).where(application.c.reference == row.reference).values(**values)
         )
-
-    async def _others(self, connection: AsyncConnection, row: Row[Any]) -> tuple[list[str], list[str]]:
-        """Return others of the same mailbox, and of the same person; they may have been indexed under an older key."""
-        who = open_particulars(self._sealer, row)
-        mailbox = parse_address(who.address).mailbox
-        person = person_of(who, row.organisation or row.organisation_name)
-        return await others_like(
-            connection,
-            row,
-            mailboxes=self._sealer.indexes(mailbox, "application.mailbox"),
-            people=self._sealer.indexes(person, "application.person"),
-        )
+        return await take_up(tx, row.reference)
 
     async def _show(self, tx: Transaction, row: Row[Any]) -> None:
-        department = open_particulars(self._sealer, row).department
-        text = card(read_application(row), department=department)
-        await self._outbox.tell_secretariat(tx, text, extra={CONTENT_KEY: row.reference})
+        row = await self._set(tx, row, cards=row.cards + 1)
+        one, department = read_application(row), open_particulars(self._sealer, row).department
+        anchor = (await self._rules.look(tx.connection, row.domain)).anchor if ties_domain(one) else ""
+        text = card(one, department=department, remembers=anchor)
+        await self._outbox.tell_secretariat(tx, text, extra=Mark(row.reference, row.cards).content())
 
     async def _tell(self, tx: Transaction, row: Row[Any], letter: Any) -> None:
         await self._correspondence.write(tx, row, letter, lasts=_NOTICE_LASTS)

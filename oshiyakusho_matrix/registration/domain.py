@@ -69,8 +69,6 @@ TRANSITIONS: Final[Mapping[tuple[State, Step], State]] = {
 
 #: Those whom somebody of the secretariat is to decide about.
 OPEN: Final = frozenset({State.SUBMITTED, State.ASKED})
-#: Those that nobody has decided about and the applicant has not finished.
-UNFINISHED: Final = frozenset({State.DRAFT, State.CLAIMING})
 ENDED: Final = frozenset({State.REJECTED, State.WITHDRAWN, State.FORMER})
 #: Those to which an account can still be tied.
 CLAIMABLE: Final = frozenset({State.CLAIMING, State.SUBMITTED, State.ASKED, State.APPROVED})
@@ -215,56 +213,46 @@ STEPS: Final[Mapping[Step, Text]] = {
 }
 
 
+#: What whoever has shown a claim code is told, by where the application stands then.
+CLAIMED: Final[Mapping[State, Text]] = {
+    State.SUBMITTED: say("The secretariat decides and then invites you."),
+    State.ASKED: say("The secretariat has asked you something: please answer on the status page."),
+    State.ADMITTED: say("You are approved, and the invitation is on its way."),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """What is known about an application's mailbox, domain and person besides what the form says.
+class Claimant:
+    """Whoever shows a claim code. ``removed``: was a member before; ``elsewhere``: is tied to another application."""
 
-    ``tied_to`` is the code of the organisation whose the domain is, if one is known.
-    """
-
-    genuine: bool
-    suspicious: bool
-    tied_to: str | None
-    tied_name: str | None
-    mailbox_known: bool
-    name_known: bool
-    term_over: bool = False
-    removed_before: bool = False
+    account: UserId
+    member: bool
+    removed: bool
+    elsewhere: bool
 
 
-def decide_flags(form_shared: bool, form_tagged: bool, application: Application, found: Findings) -> frozenset[Flag]:
-    """Decide what a reviewer should look at."""
-    fits = (
-        found.tied_to == application.organisation
-        if application.organisation is not None
-        else found.tied_to is None and found.tied_name == application.organisation_name
-    )
-    tied = found.tied_to is not None or found.tied_name is not None
-    looks = {
-        Flag.SHARED_MAILBOX: form_shared,
-        Flag.TAGGED_ADDRESS: form_tagged,
-        Flag.SUSPICIOUS_DOMAIN: found.suspicious,
-        Flag.UNKNOWN_DOMAIN: not found.genuine and not found.suspicious,
-        Flag.UNTIED_DOMAIN: found.genuine and not tied,
-        Flag.OTHER_ORGANISATION: tied and not fits,
-        Flag.FREE_ORGANISATION: application.organisation is None and not fits,
-        Flag.SECOND_ACCOUNT: found.mailbox_known,
-        Flag.SIMILAR_NAME: found.name_known,
-        Flag.TERM_OVER: found.term_over,
-        Flag.REMOVED_BEFORE: found.removed_before,
-    }
-    return frozenset(flag for flag, shown in looks.items() if shown)
-
-
-def approves_itself(application: Application) -> bool:
-    """Tell whether the optional rule for automatic approval holds: exact body, all proven, no flag."""
-    return (
-        application.state is State.SUBMITTED
-        and application.organisation is not None
-        and application.mailbox_proven_at is not None
-        and application.account_proven_at is not None
-        and not application.flags
-    )
+def decide_claim(application: Application, claimant: Claimant) -> bool:
+    """Decide whether an account is to be tied to an application; False if it is already. ``Refused`` if it cannot."""
+    if application.account == claimant.account:
+        return False
+    if application.state not in CLAIMABLE or application.account is not None:
+        raise Refused(
+            say(
+                "Application {reference} takes no account now: it is {state}.",
+                reference=application.reference,
+                state=STATES[application.state],
+            )
+        )
+    if claimant.member:
+        raise Refused(say("Your account is that of a member already."))
+    if claimant.removed and application.state is State.APPROVED:
+        # Nobody who approved could see whose account it would be.
+        raise Refused(
+            say("This account was removed from the city hall before. Please ask the secretariat."), turn_to_others=True
+        )
+    if claimant.elsewhere:
+        raise Refused(say("Your account is tied to another application. Please withdraw that one first."))
+    return True
 
 
 def ends_at(application: Application) -> datetime | None:

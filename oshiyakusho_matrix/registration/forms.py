@@ -1,4 +1,4 @@
-"""The border between what was typed into the registration form and ``domain.Form``. Called by ``pages.registering``.
+"""Between what was typed into the registration form and ``particulars.Form``. Called by ``pages.registering``.
 
 Every field that is not right gets one sentence that says what to write instead; none repeats what was typed. Nothing
 here knows how the page looks.

@@ -4,6 +4,7 @@ A reaction runs the very command that could be typed, so role, refusals, audit a
 """
 
 import re
+from dataclasses import asdict
 from functools import partial
 from typing import Any, Final
 
@@ -19,9 +20,10 @@ from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import TELEPHONE, UserId
 from oshiyakusho_matrix.core.text import Text, fold, say
 from oshiyakusho_matrix.outbox.interface import Outbox, ReplyTo
-from oshiyakusho_matrix.registration.cards import CONTENT_KEY
+from oshiyakusho_matrix.registration.cards import Mark, read_mark
+from oshiyakusho_matrix.registration.domain import OPEN
 from oshiyakusho_matrix.registration.service import RegistrationDesk
-from oshiyakusho_matrix.registration.tables import application_card
+from oshiyakusho_matrix.registration.tables import application_card, find_row
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 #: What a reaction to a card stands for; without variation selectors, which ``fold`` takes off.
@@ -39,20 +41,17 @@ class CardEcho:
         self._bot, self._outbox = bot, outbox
 
     async def __call__(self, event: InboundEvent) -> Write | None:
-        words = event.content.get(CONTENT_KEY)
-        if event.sender != self._bot or event.type != "m.room.message" or not isinstance(words, str):
-            return None
-        reference, _, purpose = words.partition(" ")
-        return partial(self._keep, event=event, reference=reference, purpose=purpose)
+        mark = read_mark(event.content) if event.sender == self._bot and event.type == "m.room.message" else None
+        return None if mark is None else partial(self._keep, event=event, mark=mark)
 
-    async def _keep(self, tx: Transaction, *, event: InboundEvent, reference: str, purpose: str) -> None:
-        values = {"event_id": event.event_id, "room_id": event.room_id, "reference": reference, "purpose": purpose}
+    async def _keep(self, tx: Transaction, *, event: InboundEvent, mark: Mark) -> None:
+        values = {"event_id": event.event_id, "room_id": event.room_id, **asdict(mark)}
         try:
             async with tx.connection.begin_nested():
                 await tx.connection.execute(insert(application_card).values(values))
         except IntegrityError:
             return  # the application is gone by now
-        if not purpose:
+        if not mark.purpose:
             for sign in OFFERED:
                 await self._outbox.react(tx, event.room_id, event.event_id, sign)
 
@@ -81,6 +80,13 @@ class CardReactions:
 
     async def _act(self, tx: Transaction, *, event: InboundEvent, card: Row[Any], asker: Asker, verb: str) -> None:
         to = ReplyTo(event.room_id, card.event_id, asker.language, None, asker.user_id)
+        if asker.role >= Role.SECRETARIAT and await _is_outdated(tx, card):
+            text = say(
+                "There is a newer card about application {reference}: please decide with that.",
+                reference=card.reference,
+            )
+            await self._outbox.reply(tx, to, text)
+            return
         if verb == "approve":
             command = self._registry.named("application approve")
             assert command is not None  # noqa: S101 - a list in app.py
@@ -93,20 +99,26 @@ class CardReactions:
             return
         question = (
             say(
-                "Why is application {reference} rejected? Reply to this message; the applicant reads the reply.",
+                "Why is application {reference} rejected? {user}, reply to this message; the applicant reads it.",
                 reference=card.reference,
+                user=asker.user_id,
             )
             if verb == "reject"
             else say(
-                "What shall I ask the applicant of {reference}? Reply to this message with the question.",
+                "What shall I ask the applicant of {reference}? {user}, reply to this message with the question.",
                 reference=card.reference,
+                user=asker.user_id,
             )
         )
-        await self._outbox.reply(tx, to, question, extra={CONTENT_KEY: f"{card.reference} {verb}"})
+        mark = Mark(card.reference, purpose=verb, asked_by=asker.user_id)
+        await self._outbox.reply(tx, to, question, extra=mark.content())
 
 
 class CardReplies:
-    """Listener for ``m.room.message``: the reply to a question of ours is the reason, or the question, it asked for."""
+    """Listener for ``m.room.message``: the reply to a question of ours is the reason, or the question, it asked for.
+
+    That of whoever was asked: what others answer there is talk among the secretaries.
+    """
 
     def __init__(self, *, store: Store, registry: Registry, lookup: AskerLookup, runner: Runner, bot: UserId) -> None:
         self._store, self._registry, self._lookup = store, registry, lookup
@@ -117,7 +129,7 @@ class CardReplies:
         if said is None or not said[1].strip() or fold(said[1]).startswith("!"):
             return None
         card = await _find_card(self._store, event, said[0])
-        if card is None or not card.purpose:
+        if card is None or not card.purpose or card.asked_by != event.sender:
             return None
         asker = await self._lookup.look_up(event.sender)
         return partial(self._act, event=event, card=card, asker=asker, words=said[1].strip())
@@ -129,6 +141,12 @@ class CardReplies:
         to = ReplyTo(event.room_id, event.event_id, asker.language, None, asker.user_id)
         call = Call(tx=tx, asker=asker, arguments=arguments, reply_to=to, reference=event.reference)
         await self._runner.run(command, call)
+
+
+async def _is_outdated(tx: Transaction, card: Row[Any]) -> bool:
+    """Tell whether something has come up since a card, which another one says; after the decision nothing matters."""
+    row = await find_row(tx.connection, card.reference, lock=True)
+    return row is not None and row.state in OPEN and row.cards != card.number
 
 
 async def _find_card(store: Store, event: InboundEvent, target: str) -> Row[Any] | None:

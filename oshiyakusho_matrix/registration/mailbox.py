@@ -38,6 +38,7 @@ from oshiyakusho_matrix.registration.tables import (
     seal_particulars,
 )
 from oshiyakusho_matrix.registration.views import CodeResult
+from oshiyakusho_matrix.store.statements import one_at_a_time
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 logger = structlog.get_logger(__name__)
@@ -50,24 +51,39 @@ class MailboxProof:
         self._sealer, self._correspondence = sealer, correspondence
 
     async def send(self, tx: Transaction, row: Row[Any]) -> None:
-        """Mail a code, unless too many went to this mailbox or domain within the hour."""
+        """Mail a code; if too many went to this mailbox within the hour, withhold it. ``Refused`` for a busy domain.
+
+        That it is withheld is told to nobody: it would tell whether others use the same mailbox. So what is done and
+        kept is the same, but for a code that nobody can guess, and a mail to nobody.
+        """
         present = now()
         an_hour_ago = present - timedelta(hours=1)
-        if (
-            await codes_since(tx.connection, an_hour_ago, mailbox=row.mailbox) >= CODES_AN_HOUR
-            or await codes_since(tx.connection, an_hour_ago, domain=row.domain) >= CODES_AN_HOUR_AND_DOMAIN
-        ):
-            # Said to nobody: it would tell whether others use the same mailbox.
+        await one_at_a_time(tx.connection, 5)
+        to_mailbox = await codes_since(tx.connection, an_hour_ago, mailbox=row.mailbox)
+        if await codes_since(tx.connection, an_hour_ago, domain=row.domain) >= CODES_AN_HOUR_AND_DOMAIN:
+            # Said openly: it tells nothing of any mailbox, and a whole town hall would wait for its codes in vain.
+            raise Refused(
+                say(
+                    "Too many codes have gone to {domain} within the hour. Nothing is lost: please send this again in "
+                    "an hour.",
+                    domain=row.domain,
+                )
+            )
+        withheld = to_mailbox >= CODES_AN_HOUR
+        if withheld:
             logger.warning("a code was not sent: too many in an hour", application=row.reference)
-            return
+        # Tries that begin anew without a new mail must not be tries at the codes before.
+        await self._end_codes(tx, row.reference if withheld and row.tries else "")
         code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
         await tx.connection.execute(
             insert(application_code).values(
                 id=secrets.token_hex(16),
                 reference=row.reference,
-                digest=self._sealer.digest(code, f"application.code:{row.reference}"),
-                mailbox=row.mailbox,
-                domain=row.domain,
+                digest=self._sealer.digest(
+                    secrets.token_hex() if withheld else code, f"application.code:{row.reference}"
+                ),
+                mailbox="" if withheld else row.mailbox,
+                domain="" if withheld else row.domain,
                 sent_at=present,
                 expires_at=present + CODE_LASTS,
             )
@@ -75,7 +91,7 @@ class MailboxProof:
         await _set(tx, row, tries=0)
         minutes = int(CODE_LASTS.total_seconds() // 60)
         letter = code_letter(code, reference=row.reference, minutes=minutes, site=self._correspondence.site)
-        await self._correspondence.write(tx, row, letter, lasts=CODE_LASTS)
+        await self._correspondence.write(tx, row, letter, lasts=CODE_LASTS, withheld=withheld)
 
     async def again(self, tx: Transaction, row: Row[Any]) -> None:
         """Mail another code. ``Refused`` where none is needed, or the last one only just went out."""
@@ -94,7 +110,7 @@ class MailboxProof:
         """Put another address in the place of one that was mistyped, and mail a code there; the old codes end."""
         _require_draft(row)
         particulars = replace(open_particulars(self._sealer, row), address=str(address))
-        await self._end_codes(tx, row)
+        await self._end_codes(tx, row.reference)
         row = await move(
             tx,
             row,
@@ -126,13 +142,13 @@ class MailboxProof:
             await _set(tx, row, tries=row.tries + 1)
             result = CodeResult.WRONG if row.tries + 1 < CODE_TRIES else CodeResult.NO_TRIES_LEFT
             return result, await take_up(tx, row.reference)
-        await self._end_codes(tx, row)
+        await self._end_codes(tx, row.reference)
         steps = (Step.PROVE_MAILBOX,) if row.has_account else (Step.PROVE_MAILBOX, Step.WAIVE_ACCOUNT)
         return CodeResult.PROVEN, await move(tx, row, *steps, mailbox_proven_at=present)
 
     @staticmethod
-    async def _end_codes(tx: Transaction, row: Row[Any]) -> None:
-        ended = update(application_code).where(application_code.c.reference == row.reference).values(expires_at=now())
+    async def _end_codes(tx: Transaction, reference: str) -> None:
+        ended = update(application_code).where(application_code.c.reference == reference).values(expires_at=now())
         await tx.connection.execute(ended)
 
 

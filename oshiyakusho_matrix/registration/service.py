@@ -17,17 +17,19 @@ from oshiyakusho_matrix.core.ids import UserId, reference_of, spelt
 from oshiyakusho_matrix.core.sealing import Sealer
 from oshiyakusho_matrix.core.text import Text, fold, say
 from oshiyakusho_matrix.reconcile.interface import Work
-from oshiyakusho_matrix.registration.accounts.service import Accounts
+from oshiyakusho_matrix.registration.accounts.service import Offers
 from oshiyakusho_matrix.registration.addresses import Address
 from oshiyakusho_matrix.registration.cases import application_key, move, take_up
 from oshiyakusho_matrix.registration.domain import (
     ANSWER_WITHIN,
     CLAIMABLE,
+    CLAIMED,
     CODE_TRIES,
     RESEND_AFTER,
-    STATES,
+    Claimant,
     State,
     Step,
+    decide_claim,
     ends_at,
 )
 from oshiyakusho_matrix.registration.mailbox import MailboxProof
@@ -45,10 +47,8 @@ from oshiyakusho_matrix.registration.tables import (
     seal_words,
 )
 from oshiyakusho_matrix.registration.views import CodeResult, MailState, StatusView, Ticket
-from oshiyakusho_matrix.roster.affiliations import end_affiliation
-from oshiyakusho_matrix.roster.events import Happened, MemberRemoved
 from oshiyakusho_matrix.roster.tables import find_member
-from oshiyakusho_matrix.store.statements import upsert
+from oshiyakusho_matrix.store.statements import one_at_a_time, upsert
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 logger = structlog.get_logger(__name__)
@@ -79,10 +79,10 @@ class RegistrationDesk:
         work: Work,
         bot: UserId,
         hall: Callable[[], Awaitable[str]],
-        accounts: Accounts,
+        offers: Offers,
     ) -> None:
         self._sealer, self._mailbox, self._submissions = sealer, mailbox, submissions
-        self._work, self._bot, self._hall, self._accounts = work, bot, hall, accounts
+        self._work, self._bot, self._hall, self._offers = work, bot, hall, offers
 
     async def file(self, tx: Transaction, form: Form, *, token: str) -> Ticket:
         """Keep a form and mail the code. The same ``token`` again is the same application, and changes nothing."""
@@ -105,6 +105,7 @@ class RegistrationDesk:
                 consent=form.consent,
                 language=form.language,
                 flags=[],
+                cards=0,
                 mail=MailState.WAITING.value,
                 tries=0,
                 created_at=present,
@@ -152,7 +153,7 @@ class RegistrationDesk:
             reason=words["reason"] if one.state is State.REJECTED else None,
             answer_by=None if one.submitted_at is None else (one.submitted_at + ANSWER_WITHIN).astimezone(JST).date(),
             deleted_on=None if ends is None else ends.astimezone(JST).date(),
-            offer=await self._accounts.offer(connection, one),
+            offer=await self._offers.offer(connection, one),
         )
 
     async def prove_mailbox(self, tx: Transaction, ticket: Ticket, code: str) -> CodeResult:
@@ -187,9 +188,9 @@ class RegistrationDesk:
         await self._work.ask(tx, application_key(row.reference))
 
     async def renew_offer(self, tx: Transaction, ticket: Ticket) -> None:
-        """Ask for another registration token; see ``Accounts.renew``."""
+        """Ask for another registration token; see ``Offers.renew``."""
         row = await self._with(tx, ticket)
-        await self._accounts.renew(tx, row.reference)
+        await self._offers.renew(tx, row.reference)
 
     async def claim(self, tx: Transaction, user_id: UserId, code: str) -> Text | None:
         """Tie a Matrix account to the application whose claim code it showed; return what to say.
@@ -201,48 +202,35 @@ class RegistrationDesk:
         if reference is None:
             return None
         row = await take_up(tx, reference)
-        state = State(row.state)
-        if row.account == user_id:
+        before = read_application(row)
+        if before.state in CLAIMABLE and before.account is None:
+            # Nobody else ties the account to something now. After the row, as an approval does; a removal comes the
+            # other way round, and takes up none of these.
+            await one_at_a_time(tx.connection, 3)
+        if not decide_claim(before, await self._claimant(tx, user_id)):
             return say("Your account is tied to application {reference} already.", reference=reference)
-        if state not in CLAIMABLE or row.account is not None:
-            raise Refused(
-                say(
-                    "Application {reference} takes no account now: it is {state}.",
-                    reference=reference,
-                    state=STATES[state],
-                )
-            )
-        known = await find_member(tx.connection, user_id)
-        if known is not None and known.current:
-            raise Refused(say("Your account is that of a member already."))
-        if known is not None and state is State.APPROVED:
-            # Nobody who approved could see whose account it would be.
-            raise Refused(
-                say("This account was removed from the city hall before. Please ask the secretariat."),
-                turn_to_others=True,
-            )
-        if await find_by_account(tx.connection, user_id, sorted(CLAIMABLE)):
-            raise Refused(say("Your account is tied to another application. Please withdraw that one first."))
         row = await move(tx, row, Step.PROVE_ACCOUNT, account=user_id, account_proven_at=now())
         logger.info("an account was proven", application=reference)
-        if state is State.CLAIMING:
+        if before.state is State.CLAIMING:
             await self._went_on(tx, row)
         else:
             await self._submissions.account_came(tx, row)
         return say(
-            "Thank you: this account is yours, and belongs to application {reference} now. The secretariat decides and "
-            "then invites you.",
+            "Thank you: this account is yours, and belongs to application {reference} now. {next}",
             reference=reference,
+            next=CLAIMED[State((await take_up(tx, reference)).state)],
         )
 
-    async def on_roster(self, tx: Transaction, happened: Happened) -> None:
-        """Close the file of somebody who is a member no more; it is deleted in time."""
-        if not isinstance(happened, MemberRemoved):
-            return
-        await end_affiliation(tx, happened.user_id)
-        for reference in await find_by_account(tx.connection, happened.user_id, [State.ADMITTED]):
-            await move(tx, await take_up(tx, reference), Step.LEAVE)
-            await self._work.ask(tx, application_key(reference))
+    @staticmethod
+    async def _claimant(tx: Transaction, user_id: UserId) -> Claimant:
+        """Return what is known of an account."""
+        known = await find_member(tx.connection, user_id)
+        return Claimant(
+            account=user_id,
+            member=known is not None and known.current,
+            removed=known is not None and not known.current,
+            elsewhere=bool(await find_by_account(tx.connection, user_id, sorted(CLAIMABLE))),
+        )
 
     async def _went_on(self, tx: Transaction, row: Row[Any]) -> None:
         if row.state == State.SUBMITTED.value:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    func,
     or_,
     select,
 )
@@ -33,8 +34,9 @@ from oshiyakusho_matrix.registration.particulars import Employment, Particulars
 from oshiyakusho_matrix.store.metadata import Moment, metadata
 from oshiyakusho_matrix.store.rows import readable
 
-#: ``secret`` and ``claim`` are digests. ``mail`` is what became of the last mail; ``sealed_words`` what was asked,
-#: answered, and given as the reason.
+#: ``secret`` and ``claim`` are digests. ``mail`` is what became of the last mail, whose Message-ID is ``mail_id``;
+#: ``sealed_words`` what was asked, answered, and given as the reason; ``cards`` how many cards were shown, of which the
+#: last one counts.
 application = Table(
     "application",
     metadata,
@@ -56,8 +58,10 @@ application = Table(
     Column("consent", String(32), nullable=False),
     Column("language", String(8), nullable=False),
     Column("flags", JSON, nullable=False),
+    Column("cards", Integer, nullable=False),
     Column("account", String(255)),
     Column("mail", String(16), nullable=False),
+    Column("mail_id", String(255)),
     Column("tries", Integer, nullable=False),
     Column("mailbox_proven_at", Moment),
     Column("account_proven_at", Moment),
@@ -75,7 +79,8 @@ application = Table(
 )
 
 #: A code that was mailed: its digest. A newer one leaves the older ones valid. ``mailbox`` and ``domain`` are those of
-#: the application, for the limits; the row outlives its use until the limits have forgotten it.
+#: the application, for the limits, and empty if the mail was withheld; the row outlives its use until the limits have
+#: forgotten it.
 application_code = Table(
     "application_code",
     metadata,
@@ -92,8 +97,8 @@ application_code = Table(
     Index(None, "domain", "sent_at"),
 )
 
-#: A message of ours in 事務局室 about an application, by its event id: the card (``purpose`` empty), or a question
-#: whose reply is a reason (``reject``) or a question to the applicant (``ask``).
+#: A message of ours in 事務局室 about an application, by its event id: a card (``purpose`` empty) with its ``number``,
+#: or a question, to which the reply of ``asked_by`` is a reason (``reject``) or a question to the applicant (``ask``).
 application_card = Table(
     "application_card",
     metadata,
@@ -103,6 +108,8 @@ application_card = Table(
         "reference", String(16), ForeignKey("application.reference", ondelete="CASCADE"), nullable=False, index=True
     ),
     Column("purpose", String(16), nullable=False),
+    Column("number", Integer),
+    Column("asked_by", String(255)),
 )
 
 #: A one-time login to the review page: its digest.
@@ -226,5 +233,5 @@ async def others_like(
 async def codes_since(connection: AsyncConnection, since: datetime, **of: str) -> int:
     """Return how many codes were mailed since a moment to a ``mailbox`` or ``domain``."""
     ((column, value),) = of.items()
-    query = select(application_code.c.id).where(application_code.c[column] == value, application_code.c.sent_at > since)
-    return len((await connection.execute(query)).all())
+    counted = application_code.c[column] == value, application_code.c.sent_at > since
+    return await connection.scalar(select(func.count()).select_from(application_code).where(*counted)) or 0

@@ -6,7 +6,7 @@ what they call themselves, and the badge says which body vouches for them.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -32,7 +32,6 @@ class Affiliation:
     prefecture: str | None
     reference: str
     verified_at: datetime
-    term_ends: date | None = None
 
     def badge(self) -> Text:
         """Return what others see."""
@@ -52,7 +51,6 @@ async def affiliate(tx: Transaction, one: Affiliation) -> None:
         "prefecture": one.prefecture,
         "reference": one.reference,
         "verified_at": one.verified_at,
-        "term_ends": one.term_ends,
     }
     written = upsert(tx.connection, affiliation).values(values)
     await tx.connection.execute(written.on_conflict_do_update(index_elements=[affiliation.c.user_id], set_=values))
@@ -74,7 +72,6 @@ async def affiliations(connection: AsyncConnection, users: Iterable[str]) -> dic
             prefecture=row.prefecture,
             reference=row.reference,
             verified_at=row.verified_at,
-            term_ends=row.term_ends,
         )
         for row in rows
     }

@@ -11,6 +11,7 @@ from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import GHOST_PREFIX, RoomId, UserId, server_of
 from oshiyakusho_matrix.core.text import say
 from oshiyakusho_matrix.reconcile.interface import FollowUps, Priority, Work, WorkKey
+from oshiyakusho_matrix.roster.affiliations import end_affiliation
 from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, Standing
 from oshiyakusho_matrix.roster.events import (
     Announcer,
@@ -98,6 +99,7 @@ class Roster:
             changed_by=by,
         )
         await self._save(tx, after)
+        await end_affiliation(tx, user_id)
         await self._announcer.announce(tx, MemberRemoved(user_id, before.secretariat))
         await self._work.ask(tx, member_key(user_id), priority=Priority.GATE)
         text = say("{user} was removed meanwhile, by {by}.", user=user_id, by=by)

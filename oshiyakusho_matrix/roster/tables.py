@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Date, Index, Integer, Row, String, Table, and_, or_, select
+from sqlalchemy import Boolean, Column, Index, Integer, Row, String, Table, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.core.ids import RoomId, UserId
@@ -53,7 +53,6 @@ affiliation = Table(
     Column("prefecture", String(2)),
     Column("reference", String(16), nullable=False),
     Column("verified_at", Moment, nullable=False),
-    Column("term_ends", Date),
     Index(None, "organisation"),
 )
 

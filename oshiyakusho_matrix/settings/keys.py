@@ -221,8 +221,9 @@ class Keys(BaseSettings):
     automatic_approval: bool = Field(
         default=False,
         description="Whether an application is approved without a person if its body is in the list, the mail domain "
-        "is that body's, mailbox and account are proven, and nothing is to be looked at (default false: the "
-        "secretariat decides). It needs the registration desk, which is open once mail and public_url are set.",
+        "is that body's, mailbox and account are proven, nothing is to be looked at, and nobody has it in hand or has "
+        "asked something (default false: the secretariat decides). It needs the registration desk, which is open "
+        "once mail and public_url are set.",
         examples=["false"],
     )
     command_max_age: int = Field(

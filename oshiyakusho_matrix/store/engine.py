@@ -44,6 +44,8 @@ _PRAGMAS: Final = (
     # power. In WAL mode NORMAL keeps the file whole but may lose the latest commits (https://sqlite.org/pragma.html).
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
+    # What is deleted is overwritten, however SQLite was built: applications are to be gone when their time is over.
+    "PRAGMA secure_delete = ON",
 )
 #: Within a transaction nothing is waited for but the database and files, so none of ours rests so long; milliseconds.
 _LET_GO: Final = "SET idle_in_transaction_session_timeout = 10000"

@@ -50,6 +50,8 @@ class Layout:
 
     def words(self, text: Text, language: str) -> str:
         """Return a text in a language, as plain words."""
+        if text.values or text.parts:
+            return self._renderer.words(text, language)
         return self._rendered(text, language).body
 
     def page(
@@ -78,7 +80,7 @@ class Layout:
         )
 
     def _say(self, language: str) -> Callable[..., str]:
-        return lambda text, **values: self._rendered(_text(text, values), language).body
+        return lambda text, **values: self.words(_text(text, values), language)
 
     def _rich(self, language: str) -> Callable[..., Markup]:
         return lambda text, **values: Markup(self._rendered(_text(text, values), language).html)  # noqa: S704 - sanitised

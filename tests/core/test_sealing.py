@@ -11,7 +11,7 @@ from oshiyakusho_matrix.core.sealing import NotOpened, Sealer, new_key, read_key
 
 OLD, NEW = new_key(), new_key()
 SECRET = "財政 花子 hanako@city.example.lg.jp"
-PLACE = "application.particulars:7KQ2M9XA"
+PLACE = "application.sealed:7KQ2M9XA"
 
 
 @given(st.text(st.characters()), st.text(st.characters()))

@@ -3,6 +3,9 @@
 from oshiyakusho_matrix.divisions.domain import Audience
 from oshiyakusho_matrix.roster.tables import managed_rooms, members
 from tests.e2e.city import City
+from tests.e2e.talk import refused
+from tests.e2e.waiting import eventually
+from tests.support.users import MatrixUser
 
 #: Whoever knocks at the hall waits outside of it; everywhere else a knock has no business either.
 INSIDE = ("join", "invite")
@@ -30,3 +33,23 @@ async def assert_law_of_the_gate(city: City) -> None:
         }
         assert city.bot in inside, f"the bot is not in {room.alias_localpart}"
         assert inside <= allowed, f"in {room.alias_localpart}, against the law of the gate: {inside - allowed}"
+
+
+async def assert_outside(city: City, *people: MatrixUser) -> None:
+    """Expect each to be in no gated room, by the hub and by their own server, and to be refused when they try.
+
+    At the door of the hall they may wait.
+    """
+    await city.idle()
+    rooms = await city.gated_rooms()
+    for person in people:
+        for localpart, room_id in rooms.items():
+            outside = (None, "leave", "knock") if localpart == "cityhall" else (None, "leave")
+            assert await city.membership(room_id, person.user_id) in outside, f"{person.user_id} in {localpart}"
+
+        async def out(person: MatrixUser = person) -> bool | None:
+            return None if set(rooms.values()) & await person.joined_rooms() else True
+
+        await eventually(out, person, what="their own server saying that they are out of every room")
+        for localpart in ("cityhall", "ka-zaisei", "ka-zaisei-soudan", "kenjinkai-13-danwa"):
+            await refused(person.join(city.alias(localpart), via=city.via))

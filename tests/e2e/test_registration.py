@@ -3,66 +3,18 @@
 And strangers at each door, who stay outside.
 """
 
-import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser
 
+from tests.e2e.applicants import Applicant, tab
 from tests.e2e.city import City
 from tests.e2e.conftest import Person
-from tests.e2e.talk import ask, body, enter, is_japanese, refused
+from tests.e2e.talk import ask, body, enter, is_japanese, outcome_of, refused
 from tests.e2e.waiting import eventually
-from tests.registration.test_forms import TYPED
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SERVERS = pytest.mark.parametrize("server", ["hub", "neighbour"])
-
-
-@asynccontextmanager
-async def tab(browser: Browser) -> AsyncIterator[Page]:
-    """A new tab of a browser without scripts, in Japanese."""
-    context = await browser.new_context(java_script_enabled=False, locale="ja-JP")
-    try:
-        yield await context.new_page()
-    finally:
-        await context.close()
-
-
-class Applicant:
-    """Somebody before a browser, with a work mailbox."""
-
-    def __init__(self, city: City, page: Page, name: str) -> None:
-        self.city, self.page = city, page
-        self.address = f"{name}@city.otaru.lg.jp"
-        self.reference = self.claim = ""
-
-    async def file(self, *, has_account: bool = True) -> None:
-        """Fill in the form and send it."""
-        page = self.page
-        await page.goto(self.city.site + "/register")
-        await page.fill("#organisation", TYPED["organisation"])
-        for name in ("department", "name", "yomi"):
-            await page.fill(f"#{name}", TYPED[name])
-        await page.fill("#address", self.address)
-        await page.check(f"[name=employment][value='{TYPED['employment']}']")
-        await page.check(f"#has_account-{'yes' if has_account else 'no'}")
-        await page.check("#consent")
-        await page.click("button[value=file]")
-        self.reference = await page.get_attribute("[name=reference]", "value") or ""
-        assert self.reference, await page.inner_text("main")
-
-    async def prove(self) -> None:
-        """Type the code that was mailed."""
-        (mail,) = await self.city.mailbox.until(1, to=self.address)
-        await self.page.fill("#code", re.findall(r"\d{8}", mail.subject)[0])
-        await self.page.click("button[value=code]")
-        text = await self.page.inner_text("main")
-        assert "メールの確認ができました" in text
-        found = re.search(r"\b[2-9A-Z]{4}-[2-9A-Z]{4}\b", text)
-        self.claim = found.group() if found else ""
 
 
 @SERVERS
@@ -70,7 +22,7 @@ async def test_from_the_form_to_the_first_division(city: City, person: Person, b
     newcomer = await person("shinjin", on=getattr(city, server))
     office = await city.room("cityhall-jimukyoku")
     async with tab(browser) as page:
-        applicant = Applicant(city, page, newcomer.user_id[1:].partition(":")[0])
+        applicant = Applicant(city, page, newcomer)
         await applicant.file()
         await applicant.prove()
         hall = await newcomer.knock(city.alias("cityhall"), via=city.via, reason=applicant.claim)
@@ -84,8 +36,7 @@ async def test_from_the_form_to_the_first_division(city: City, person: Person, b
         await newcomer.invited_to(hall)
         await city.accept(newcomer, "cityhall")
         await enter(city, newcomer, "ka-zaisei", "ka-zaisei-soudan")
-        await page.click("button[value=show]")
-        assert "会員になりました" in await page.inner_text("main")
+        assert "会員になりました" in await applicant.press("show")
     told = body(await ask(city.secretary, office, f"！会員　詳細　{newcomer.user_id}"))
     assert "小樽市" in told
 
@@ -96,22 +47,21 @@ async def test_a_secretary_rejects_with_a_reason_and_the_knock_ends(
     stranger = await person("yosomono", on=city.neighbour)
     office = await city.room("cityhall-jimukyoku")
     async with tab(browser) as page:
-        applicant = Applicant(city, page, stranger.user_id[1:].partition(":")[0])
+        applicant = Applicant(city, page, stranger)
         await applicant.file()
         await applicant.prove()
         hall = await stranger.knock(city.alias("cityhall"), via=city.via, reason=applicant.claim)
         card = await city.secretary.message(office, applicant.reference)
         await city.secretary.react(office, card["event_id"], "❌")
-        question = await city.secretary.message(office, "却下する理由は")
-        await city.secretary.reply(office, question["event_id"], "在籍が確認できませんでした。")
-        await city.secretary.message(office, "を却下しました")
+        question = await outcome_of(city.secretary, office, card["event_id"], "却下する理由は")
+        reason = await city.secretary.reply(office, question["event_id"], "在籍が確認できませんでした。")
+        await outcome_of(city.secretary, office, reason, "を却下しました")
 
         async def out() -> bool | None:
             return await city.membership(hall, stranger.user_id) == "leave" or None
 
         await eventually(out, stranger, what="the knock ended")
-        await page.click("button[value=show]")
-        assert "在籍が確認できませんでした。" in await page.inner_text("main")
+        assert "在籍が確認できませんでした。" in await applicant.press("show")
     await refused(stranger.join(city.alias("cityhall"), via=city.via))
 
 
@@ -129,10 +79,9 @@ async def test_strangers_at_each_door_stay_outside(city: City, person: Person, b
     assert "コード" in body(answer)
     # A form whose mailbox is not proven opens nothing.
     async with tab(browser) as page:
-        applicant = Applicant(city, page, stranger.user_id[1:].partition(":")[0])
+        applicant = Applicant(city, page, stranger)
         await applicant.file()
-        await page.fill("#code", "00000000")
-        await page.click("button[value=code]")
+        await applicant.type_code("00000000")
         assert applicant.reference not in await page.inner_text("h1")
     # A member cannot bring somebody in, and a link into a division is none.
     await refused(member.invite(hall, stranger.user_id))

@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.sealing import Sealer, new_key
-from oshiyakusho_matrix.outbox.interface import Mail, MailDelayed, MailEnd, MailTransport
-from oshiyakusho_matrix.outbox.mail import ATTEMPT, MailOutbox, MailSender
+from oshiyakusho_matrix.outbox.interface import EndedMail, Mail, MailDelayed, MailEnd, MailTransport
+from oshiyakusho_matrix.outbox.mail import ATTEMPT, MailOutbox, MailSender, forget_mails
 from oshiyakusho_matrix.outbox.smtp import Security, SmtpTransport
 from oshiyakusho_matrix.outbox.tables import mail_message
 from oshiyakusho_matrix.store.lanes import LEASE, MOST_FAILURES, Backlog
@@ -48,6 +48,7 @@ class Post:
         self.sealer = Sealer(new_key())
         self.clock = Clock()
         self.ends: list[tuple[str, MailEnd]] = []
+        self.ended_ids: list[str] = []
         self.restart()
 
     def restart(self) -> None:
@@ -56,8 +57,9 @@ class Post:
             self.store, self.transport, self.outbox, self.sealer, on_end=[self.ended], now=self.clock
         )
 
-    async def ended(self, _tx: Transaction, reference: str, end: MailEnd) -> None:
-        self.ends.append((reference, end))
+    async def ended(self, _tx: Transaction, mail: EndedMail) -> None:
+        self.ends.append((mail.reference, mail.end))
+        self.ended_ids.append(mail.message_id)
 
     async def write(self, *to: str, subject: str = "確認番号 12345678", words: str = "確認番号：12345678") -> None:
         outbox: Mail = self.outbox
@@ -117,6 +119,16 @@ async def test_a_mail_arrives_as_it_was_written_and_nothing_of_it_stays(post: Po
     assert row.ended_at is not None
     assert post.ends == [("HANA", MailEnd.SENT)]
     assert await post.sender.backlog() == Backlog()
+
+
+async def test_the_end_of_a_mail_is_told_by_what_was_returned_for_it(post: Post) -> None:
+    async with post.store.transaction() as tx:
+        ids = [
+            await post.outbox.send(tx, to=to, subject="x", text="x", reference="X", expires_at=now() + HOUR)
+            for to in (HANAKO, TARO)
+        ]
+    await post.send_all()
+    assert sorted(post.ended_ids) == sorted(ids) == sorted(row.message_id for row in await post.rows())
 
 
 async def test_a_line_that_is_a_dot_does_not_end_an_ascii_mail(post: Post, mailbox: Mailbox) -> None:
@@ -393,7 +405,7 @@ async def test_who_fails_to_hear_of_the_end_does_not_have_it_sent_again_and_agai
 ) -> None:
     calls = 0
 
-    async def deaf(_tx: Transaction, _reference: str, _end: MailEnd) -> None:
+    async def deaf(_tx: Transaction, _mail: EndedMail) -> None:
         nonlocal calls
         calls += 1
         if calls == 1 or not isinstance(error, Temporary):
@@ -415,9 +427,18 @@ async def test_what_has_ended_is_forgotten_in_time(post: Post, mailbox: Mailbox)
     await post.write(HANAKO, TARO, SAKURA)
     await post.send_all()
     async with post.store.transaction() as tx:
-        assert await post.sender.forget(tx, now() - timedelta(days=30)) == 0
-        assert await post.sender.forget(tx, now() + timedelta(seconds=1)) == 2
+        assert await forget_mails(tx, now() - timedelta(days=30)) == 0
+        assert await forget_mails(tx, now() + timedelta(seconds=1)) == 2
     assert [row.state for row in await post.rows()] == ["pending"]
+
+
+async def test_what_nobody_sends_any_more_is_forgotten_once_it_has_long_expired(post: Post) -> None:
+    await post.write(HANAKO)
+    expires_at = (await post.rows())[0].expires_at
+    async with post.store.transaction() as tx:
+        assert await forget_mails(tx, expires_at) == 0
+        assert await forget_mails(tx, expires_at + timedelta(seconds=1)) == 1
+    assert await post.rows() == []
 
 
 # --- the way to the server

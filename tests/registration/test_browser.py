@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.store.schema import create_all
 from oshiyakusho_matrix.store.unit_of_work import Store
 from oshiyakusho_matrix.web.limits import Rate
+from oshiyakusho_matrix.web.visits import Route
 from tests.conftest import import_all_tables
 from tests.registration.browsing import HALL, Site, pages
 from tests.registration.desk import Desk, open_desk
@@ -43,10 +45,13 @@ async def empty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Store
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def showcase(empty: Store) -> AsyncIterator[Site]:
     """All pages and states, without a house behind them."""
-    desk, rules = ShowcaseDesk(), DomainRules(organisations())
-    routes = registration_routes(desk, desk, store=empty, rules=rules, suggestions=suggestions, hall=HALL)
-    async with pages(routes, rate=Rate(burst=10_000)) as site:
+    async with pages(_routes(empty), rate=Rate(burst=10_000)) as site:
         yield site
+
+
+def _routes(empty: Store) -> tuple[Route, ...]:
+    desk, rules = ShowcaseDesk(), DomainRules(organisations())
+    return registration_routes(desk, desk, store=empty, rules=rules, suggestions=suggestions, hall=HALL)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -134,7 +139,8 @@ async def _domain(page: Page, top: str, typed: str) -> None:
 
 
 async def _review(page: Page, top: str, login: str) -> None:
-    await page.goto(f"{top}/review?reference=SBMTTED2&login={login}")
+    await page.goto(f"{top}/review?reference=SBMTTED2")
+    await page.fill("#login", login)
     async with page.expect_navigation():
         await page.click("button.main")
 
@@ -173,7 +179,7 @@ TROUBLED = {"form-mistakes", "status-login-wrong", "status-refused", "domain-mis
 
 @pytest.mark.parametrize("language", ["ja", "en"])
 async def test_axe_finds_nothing_and_nothing_is_too_wide_on_any_page(
-    browser: Browser, showcase: Site, closed: Site, language: str
+    browser: Browser, empty: Store, showcase: Site, closed: Site, language: str
 ) -> None:
     found = list[str]()
     async with tab(browser, scripts=True) as page:
@@ -185,6 +191,12 @@ async def test_axe_finds_nothing_and_nothing_is_too_wide_on_any_page(
             found += await problems_of(page, f"{name}-{language}", by_night=language == "ja")
         await page.goto(closed.origin + ("" if language == "ja" else "/en") + "/register")
         found += await problems_of(page, f"closed-{language}")
+        async with pages(_routes(empty), rate=Rate(burst=1, refill=timedelta(hours=1))) as hurried:
+            await _log_in(page, hurried.origin + ("" if language == "ja" else "/en"), "ASKED222")
+            await page.fill("#answer", "財政係です。")
+            await _press(page, "answer")
+            assert await page.input_value("#answer") == "財政係です。"
+            found += await problems_of(page, f"status-held-{language}")
     assert not found, "\n".join(["", *found])
 
 
@@ -339,6 +351,25 @@ async def test_nothing_is_loaded_from_elsewhere_and_nothing_is_kept(browser: Bro
         assert {url.removeprefix(showcase.origin)[:1] for url in asked} == {"/"}
         assert await page.context.cookies() == []
         assert await page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+async def test_each_field_stands_below_its_label(browser: Browser, showcase: Site, width: int) -> None:
+    """Whether there is a hint between them or not."""
+    found = set[str]()
+    async with tab(browser, width=width) as page:
+        for name in ("form", "status-login", "status-draft222", "status-asked222", "domain", "review-login"):
+            await OPENINGS[name](page, showcase.origin)
+            for summary in await page.locator("summary").all():
+                await summary.click()
+            for label in await page.locator("label[for]").all():
+                field = page.locator(f"#{await label.get_attribute('for')}")
+                above, below = await label.bounding_box(), await field.bounding_box()
+                assert above is not None
+                assert below is not None
+                assert above["y"] + above["height"] <= below["y"], f"{name}: {await label.inner_text()}"
+                found.add(await field.get_attribute("id") or "")
+    assert found >= {"organisation", "name", "yomi", "reference", "secret", "code", "address", "answer", "login"}
 
 
 async def test_a_narrow_screen_in_english_shows_the_code_field_without_scrolling_sideways(

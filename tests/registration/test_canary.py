@@ -6,6 +6,7 @@ A canary goes through every path; then each place is searched for every piece of
 import base64
 import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,23 +14,29 @@ import pytest
 
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.registration.addresses import parse_address
-from oshiyakusho_matrix.registration.particulars import Form, Particulars
+from oshiyakusho_matrix.registration.domain import State
+from oshiyakusho_matrix.registration.particulars import Employment, Form, Particulars
 from oshiyakusho_matrix.registration.views import Ticket
 from tests.conftest import NewDatabase
 from tests.registration.desk import FORM, TARO, Desk, form_of, open_desk
 from tests.support.fake_city import someone
 from tests.support.mail import Mailbox
 
+#: Nothing else happens on that day.
+TERM_ENDS = date(2097, 7, 17)
 CANARY = Particulars(
     name="金糸雀 さえずり",
     yomi="かなりあ さえずり",
     address="canary.saezuri@city.otaru.lg.jp",
     department="鳥籠管理課",
-    employment=FORM.particulars.employment,
-    term_ends=None,
+    employment=Employment.FIXED_TERM,
+    term_ends=TERM_ENDS,
 )
 #: Nowhere at all.
-SECRET = ("金糸雀", "さえずり", "かなりあ", "canary", "saezuri", "籠の鳥の回答")
+SECRET = (
+    *("金糸雀", "さえずり", "かなりあ", "canary", "saezuri", "籠の鳥の回答"),
+    *("2097-07-17", "2097/7/17", "令和79年7月17日", "17 July 2097"),
+)
 #: In 事務局室, where the card shows it or a secretary wrote it; so it passes through the database, never the log.
 IN_THE_OFFICE = ("鳥籠管理課", "籠の鳥の質問", "籠の鳥の理由")
 
@@ -80,6 +87,7 @@ async def every_path(desk: Desk) -> None:
     await desk.reply(desk.city.said()[-1]["event_id"], "籠の鳥の質問")
     await desk.do("answer", ticket, "籠の鳥の回答")
     await desk.react(ticket, "✅")
+    assert (await desk.status(ticket)).application.state is State.ADMITTED
     await desk.city.ask(f"!member show {TARO}")
     rejected = await desk.complete(someone("q2m8t"), canary(), token="rejected")
     await desk.city.ask(f"!application reject {rejected.reference} 籠の鳥の理由")

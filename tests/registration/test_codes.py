@@ -10,8 +10,9 @@ import pytest
 import time_machine
 
 from oshiyakusho_matrix.core.errors import Refused
+from oshiyakusho_matrix.registration import mailbox
 from oshiyakusho_matrix.registration.addresses import parse_address
-from oshiyakusho_matrix.registration.domain import State
+from oshiyakusho_matrix.registration.domain import CODES_AN_HOUR, State
 from oshiyakusho_matrix.registration.mailbox import digits_of
 from oshiyakusho_matrix.registration.views import CodeResult, MailState
 from tests.registration.desk import FORM, Desk, form_of
@@ -126,6 +127,33 @@ async def test_one_mailbox_gets_five_codes_an_hour_whoever_asks_and_nobody_can_t
     clock.shift(timedelta(minutes=62))
     await desk.do("resend", tickets[-1])
     assert len(desk.mailbox.received) == 6
+
+
+async def test_one_mailbox_gets_five_codes_also_of_many_that_ask_at_once(either_desk: Desk) -> None:
+    desk = either_desk
+
+    async def file(number: int) -> None:
+        async with desk.city.app.store.transaction() as tx:
+            await desk.registration.desk.file(tx, FORM, token=f"form {number}")
+
+    await asyncio.gather(*(file(number) for number in range(12)))
+    await desk.city.settle()
+    assert len(desk.mailbox.received) == CODES_AN_HOUR
+
+
+async def test_a_domain_that_got_too_many_codes_is_told_openly_and_nothing_is_kept(
+    desk: Desk, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox, "CODES_AN_HOUR_AND_DOMAIN", 3)
+    for name in ("aa", "bb", "cc"):
+        await desk.file(form_of(name), token=name)
+    with pytest.raises(Refused, match="Too many codes"):
+        await desk.file(form_of("dd"), token="dd")
+    elsewhere = form_of("ee", domain="city.hakodate.lg.jp", mailbox="ee@city.hakodate.lg.jp")
+    await desk.file(elsewhere, token="ee")
+    clock.shift(timedelta(minutes=61))
+    await desk.file(form_of("dd"), token="dd")
+    assert len(desk.mailbox.received) == 5
 
 
 async def test_a_refused_address_is_shown_and_can_be_put_right(desk: Desk) -> None:

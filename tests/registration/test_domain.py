@@ -15,16 +15,11 @@ from oshiyakusho_matrix.registration.domain import (
     OPEN,
     STATES,
     TRANSITIONS,
-    UNFINISHED,
     Application,
-    Findings,
-    Flag,
     OutOfOrder,
     State,
     Step,
     advance,
-    approves_itself,
-    decide_flags,
     ends_at,
     next_reminder,
 )
@@ -47,9 +42,6 @@ COMPLETE = Application(
     mailbox_proven_at=NOW,
     account_proven_at=NOW,
     submitted_at=NOW,
-)
-EXACT = Findings(
-    genuine=True, suspicious=False, tied_to="012033", tied_name="小樽市", mailbox_known=False, name_known=False
 )
 
 
@@ -92,7 +84,7 @@ def test_an_account_can_be_tied_wherever_the_lifecycle_knows_it() -> None:
 def test_drafts_are_kept_seven_days_and_what_was_rejected_ninety() -> None:
     for state in State:
         one = replace(COMPLETE, state=state)
-        if state in UNFINISHED:
+        if state in (State.DRAFT, State.CLAIMING):
             assert ends_at(one) == NOW + timedelta(days=7)
         elif state is State.REJECTED:
             assert ends_at(one) == NOW + timedelta(days=90)
@@ -107,63 +99,6 @@ def test_the_secretariat_is_reminded_three_days_after_each_time() -> None:
     reminded = replace(COMPLETE, reminded_at=NOW + timedelta(days=4))
     assert next_reminder(reminded) == NOW + timedelta(days=7)
     assert next_reminder(replace(COMPLETE, state=State.ASKED)) is None
-
-
-@pytest.mark.parametrize(
-    ("shared", "tagged", "chosen", "found", "flags"),
-    [
-        (False, False, {}, {}, set()),
-        (True, True, {}, {}, {Flag.SHARED_MAILBOX, Flag.TAGGED_ADDRESS}),
-        (False, False, {}, {"genuine": False, "tied_to": None, "tied_name": None}, {Flag.UNKNOWN_DOMAIN}),
-        (
-            False,
-            False,
-            {},
-            {"genuine": False, "suspicious": True, "tied_to": None, "tied_name": None},
-            {Flag.SUSPICIOUS_DOMAIN},
-        ),
-        (False, False, {}, {"tied_to": None, "tied_name": None}, {Flag.UNTIED_DOMAIN}),
-        (False, False, {}, {"tied_to": "011002"}, {Flag.OTHER_ORGANISATION}),
-        (False, False, {"organisation": None}, {}, {Flag.FREE_ORGANISATION, Flag.OTHER_ORGANISATION}),
-        (
-            False,
-            False,
-            {"organisation": None, "organisation_name": "東部広域連合"},
-            {"tied_to": None, "tied_name": "東部広域連合"},
-            set(),
-        ),
-        (
-            False,
-            False,
-            {"organisation": None, "organisation_name": "西部広域連合"},
-            {"tied_to": None, "tied_name": "東部広域連合"},
-            {Flag.FREE_ORGANISATION, Flag.OTHER_ORGANISATION},
-        ),
-        (False, False, {}, {"term_over": True}, {Flag.TERM_OVER}),
-        (False, False, {}, {"removed_before": True}, {Flag.REMOVED_BEFORE}),
-        (False, False, {}, {"mailbox_known": True, "name_known": True}, {Flag.SECOND_ACCOUNT, Flag.SIMILAR_NAME}),
-    ],
-)
-def test_what_a_reviewer_should_look_at(
-    shared: bool, tagged: bool, chosen: dict[str, str | None], found: dict[str, object], flags: set[Flag]
-) -> None:
-    one = replace(COMPLETE, **chosen)  # type: ignore[arg-type]
-    assert decide_flags(shared, tagged, one, replace(EXACT, **found)) == flags  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    "lacking",
-    [
-        {"state": State.ASKED},
-        {"organisation": None},
-        {"mailbox_proven_at": None},
-        {"account_proven_at": None},
-        *({"flags": frozenset({flag})} for flag in Flag),
-    ],
-)
-def test_only_who_fits_in_every_respect_approves_itself(lacking: dict[str, object]) -> None:
-    assert approves_itself(COMPLETE)
-    assert not approves_itself(replace(COMPLETE, **lacking))  # type: ignore[arg-type]
 
 
 def test_the_fiscal_year_ends_on_the_next_31_march_in_japan() -> None:

@@ -3,13 +3,15 @@
 import asyncio
 import os
 import random
+import sqlite3
 import stat
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select, text, update
+from sqlalchemy import Column, Integer, MetaData, String, Table, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from oshiyakusho_matrix.core.errors import Misconfigured, Temporary
@@ -205,6 +207,30 @@ async def test_sqlite_is_set_up_to_survive_the_loss_of_power(tmp_path: Path) -> 
         }
     await engine.dispose()
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
+
+
+async def test_what_is_deleted_is_in_the_file_no_more_however_sqlite_was_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = sqlite3.connect
+
+    def built_without_secure_delete(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = real(*arguments, **options)
+        connection.execute("PRAGMA secure_delete = OFF").close()
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", built_without_secure_delete)
+    path, words = tmp_path / "a.db", "canary" * 30
+    engine = create_engine(f"sqlite+aiosqlite:///{path}")
+    async with engine.begin() as connection:
+        await connection.run_sync(_own.create_all)
+        await connection.execute(insert(note).values([{"words": words}, {"words": "kept"}]))
+    async with engine.begin() as connection:
+        await connection.execute(delete(note).where(note.c.words == words))
+    await engine.dispose()  # the log is brought into the file
+    assert os.listdir(tmp_path) == ["a.db"]
+    found = path.read_bytes()
+    assert (b"kept" in found, b"canary" in found) == (True, False)
 
 
 async def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:

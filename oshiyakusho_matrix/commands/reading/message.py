@@ -89,9 +89,13 @@ def addressed(
 
 
 def reply_of(content: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return which message a text answers, and what it says without the quoted fallback; None if it is no reply."""
+    """Return which message a text answers, and what it says without the quoted fallback; None if it is no reply.
+
+    What is said in a thread answers nothing by itself: clients name the message before it for those without threads.
+    """
     relation, body = content.get("m.relates_to"), content.get("body")
-    to = relation.get("m.in_reply_to") if isinstance(relation, dict) else None
+    relation = relation if isinstance(relation, dict) and relation.get("is_falling_back") is not True else {}
+    to = relation.get("m.in_reply_to")
     target = to.get("event_id") if isinstance(to, dict) else None
     if not isinstance(target, str) or not isinstance(body, str) or content.get("msgtype") != "m.text":
         return None

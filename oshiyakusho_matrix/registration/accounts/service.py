@@ -37,7 +37,7 @@ def needs_account(one: Application) -> bool:
     return one.state is State.APPROVED and one.account is None
 
 
-class Accounts:
+class Offers:
     """``provider`` is None where people bring an account from elsewhere."""
 
     def __init__(self, *, sealer: Sealer, work: Work, provider: AccountProvider | None) -> None:

@@ -38,8 +38,9 @@ class Verdict:
 
     ``organisation`` is the code of the one body that it is tied to, ``name`` what to call that (or a body outside of
     the list); None if no single one is known. ``part`` is a part of it with staff of its own, such as 神奈川県警察.
-    ``anchor`` is the domain of the whole body: what to remember when a person ties it. ``reason`` is for everybody.
-    ``listed``: somebody wrote this down, so no rule is to think better.
+    ``candidates`` are the codes of the bodies whose it can be, where several have such a name. ``anchor`` is the domain
+    of the whole body: what to remember when a person ties it. ``reason`` is for everybody. ``listed``: somebody wrote
+    this down, so no rule is to think better.
     """
 
     domain: str
@@ -48,6 +49,7 @@ class Verdict:
     anchor: str
     organisation: str | None = None
     name: str | None = None
+    candidates: tuple[str, ...] = ()
     part: str | None = None
     listed: bool = False
 

@@ -106,6 +106,7 @@ def genuine(labels: Sequence[str], start: int, found: Sequence[Organisation]) ->
         anchor=domain if part.schools else ".".join(labels[start:]),
         organisation=body.code if body else None,
         name=body.label if body else None,
+        candidates=() if body else tuple(each.code for each in found),
         part=part.name,
     )
 

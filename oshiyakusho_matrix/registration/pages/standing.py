@@ -118,12 +118,16 @@ def _bare(typed: str) -> str:
 
 
 def _login(visit: Visit, *, wrong: bool = False) -> Shown:
+    """Ask for reference number and secret; what came with wrong ones, or too early, is there to be sent again."""
+    sent = visit.fields.one if visit.notice or wrong else lambda _name: ""
     values = {
         "token": visit.token,
         "notice": visit.notice,
         "wrong": wrong,
-        "reference": visit.fields.one("reference") if visit.notice or wrong else "",
-        "secret": visit.fields.one("secret") if visit.notice or wrong else "",
+        "do": sent("do") or "show",
+        "sure": sent("sure"),
+        "longest_answer": LONGEST_ANSWER,
+        **{name: sent(name) for name in ("reference", "secret", "code", "address", "answer")},
     }
     return Shown(template=LOGIN, values=values, status=422 if wrong else 200)
 

@@ -32,8 +32,10 @@ def upgrade() -> None:
         sa.Column("consent", sa.String(32), nullable=False),
         sa.Column("language", sa.String(8), nullable=False),
         sa.Column("flags", sa.JSON, nullable=False),
+        sa.Column("cards", sa.Integer, nullable=False),
         sa.Column("account", sa.String(255)),
         sa.Column("mail", sa.String(16), nullable=False),
+        sa.Column("mail_id", sa.String(255)),
         sa.Column("tries", sa.Integer, nullable=False),
         sa.Column("mailbox_proven_at", Moment),
         sa.Column("account_proven_at", Moment),
@@ -70,6 +72,8 @@ def upgrade() -> None:
         sa.Column("room_id", sa.String(255), nullable=False),
         sa.Column("reference", sa.String(16), nullable=False),
         sa.Column("purpose", sa.String(16), nullable=False),
+        sa.Column("number", sa.Integer),
+        sa.Column("asked_by", sa.String(255)),
         sa.PrimaryKeyConstraint("event_id", name="pk_application_card"),
         _of_application("application_card"),
     )
@@ -92,7 +96,6 @@ def upgrade() -> None:
         sa.Column("prefecture", sa.String(2)),
         sa.Column("reference", sa.String(16), nullable=False),
         sa.Column("verified_at", Moment, nullable=False),
-        sa.Column("term_ends", sa.Date),
         sa.PrimaryKeyConstraint("user_id", name="pk_affiliation"),
     )
     op.create_index("ix_affiliation_organisation", "affiliation", ["organisation"])
