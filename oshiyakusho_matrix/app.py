@@ -58,7 +58,7 @@ from oshiyakusho_matrix.reconcile.rooms import MAKING, RoomKeeper
 from oshiyakusho_matrix.registration.composition import ClosedRegistration, Reception, Registration
 from oshiyakusho_matrix.registration.domains.commands import domain_commands
 from oshiyakusho_matrix.registration.domains.service import DomainRules
-from oshiyakusho_matrix.registration.pages.interface import MOST_SUGGESTED, Suggested
+from oshiyakusho_matrix.registration.pages.interface import MOST_SUGGESTED, Suggested, asked_once_a_minute
 from oshiyakusho_matrix.registration.pages.routes import registration_routes
 from oshiyakusho_matrix.registration.welcome.controller import EntryController, WelcomeController
 from oshiyakusho_matrix.registration.welcome.listeners import ChatJoins, GreetingEcho, Taps
@@ -172,6 +172,7 @@ class CityHallApp:
             runner=runner,
             confirmations=confirmations,
             hall_address=self.hall_address,
+            register_at=None if reception is None else reception.policy.registration_page,
             max_age=max_age,
             overhear=first_of(*self.registration.overhear, guide.hear),
         )
@@ -281,7 +282,7 @@ class CityHallApp:
             self.registration.decisions,
             store=self.store,
             rules=self.rules,
-            suggestions=self._suggestions,
+            suggestions=asked_once_a_minute(self._suggestions),
             hall=await self.hall_address(),
             operator=operator,
         )

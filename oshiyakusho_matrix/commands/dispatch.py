@@ -51,8 +51,10 @@ def first_of(*overhear: Overhear) -> Overhear:
 class Dispatch:
     """The way from a message to a command. Any error but ``Refused`` is the inbox's to retry or park.
 
-    ``hall_address`` returns where people knock, for whoever is no member yet. What was asked longer than ``max_age``
-    ago is answered, and not done: nobody expects it any more. A message that ran nothing may be edited until it does.
+    ``hall_address`` returns where people knock, for whoever is no member yet; ``register_at`` the page of the
+    registration desk in a language, if the desk is open: then that is the way in. What was asked longer than
+    ``max_age`` ago is answered, and not done: nobody expects it any more. A message that ran nothing may be edited
+    until it does.
     ``overhear`` is asked about what is no command in a direct chat, before it is said not to be understood.
     """
 
@@ -68,6 +70,7 @@ class Dispatch:
         runner: Runner,
         confirmations: Confirmations,
         hall_address: Callable[[], Awaitable[str]],
+        register_at: Callable[[str], str] | None = None,
         max_age: timedelta = MAX_AGE,
         overhear: Overhear | None = None,
         clock: Clock = now,
@@ -79,7 +82,7 @@ class Dispatch:
         self._bot, self._bot_name = bot, bot_name
         self._lookup, self._places = lookup, places
         self._outbox, self._runner, self._confirmations = outbox, runner, confirmations
-        self._hall_address = hall_address
+        self._hall_address, self._register_at = hall_address, register_at
         self._clock = clock
 
     async def __call__(self, event: InboundEvent) -> Write | None:
@@ -99,9 +102,17 @@ class Dispatch:
             reference=event.reference,
             meant=direct or heard.manner in (Manner.COMMAND, Manner.MENTIONED),
             obstacle=await self._obstacle(heard, asker, event),
-            knock_at=await self._hall_address() if asker.role is Role.ANYONE else "",
+            way_in=await self._way_in(asker) if asker.role is Role.ANYONE else None,
         )
         return partial(self._answer, message=message)
+
+    async def _way_in(self, asker: Asker) -> Text:
+        """Return what whoever is no member is told about becoming one."""
+        if self._register_at is not None:
+            page = self._register_at(asker.language)
+            return say("To become a member, apply on the registration page: [{page}]({page})", page=page)
+        hall = await self._hall_address()
+        return say("To become a member, knock at the city hall: [{hall}](https://matrix.to/#/{hall})", hall=hall)
 
     async def _obstacle(self, heard: Heard, asker: Asker, event: InboundEvent) -> Refused | None:
         """Return what stands against a command that the asker may use, as far as one has to look for it."""
@@ -205,7 +216,7 @@ class _Message:
 
     ``edited``: these are new words for a message that was answered (or not) before; ``to`` is that one.
     ``meant``: surely said to the bot; ``direct``: in a direct chat. ``obstacle``: what stands against the command in
-    it. ``knock_at``: the hall, for strangers.
+    it. ``way_in``: how one becomes a member, for strangers.
     """
 
     heard: Heard
@@ -216,7 +227,7 @@ class _Message:
     direct: bool
     meant: bool
     obstacle: Refused | None
-    knock_at: str
+    way_in: Text | None
 
 
 def _parse(found: Found, heard: Heard, asker: Asker) -> Parsed:
@@ -255,10 +266,7 @@ def _for_members(visible: Registry, message: _Message) -> Text:
     return say(
         "I do not understand that, or only members of the city hall can do it.",
         *([did_you_mean(near)] if near else []),
-        say(
-            "To become a member, knock at the city hall: [{hall}](https://matrix.to/#/{hall})",
-            hall=message.knock_at,
-        ),
+        *([message.way_in] if message.way_in else []),
         say("Write `{help}`, and I tell you what I can do.", help=ask_for_help(message.asker.language)),
     )
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
 from oshiyakusho_matrix.commands.reading.arguments import YES, Parameter, Place, Rest, parameters_of
-from oshiyakusho_matrix.commands.reading.usage import PREFIX, example, name_of, usage
+from oshiyakusho_matrix.commands.reading.usage import PREFIX, example_line, name_of, usage
 from oshiyakusho_matrix.commands.reading.values import shown
 from oshiyakusho_matrix.commands.reading.words import Word, split
 from oshiyakusho_matrix.commands.registry import Found, Group, Registry
@@ -80,7 +80,7 @@ def about_command(command: Command[Any], language: str) -> Text:
     parameters = parameters_of(command.arguments)
     lines = [say("Usage: `{usage}`", usage=usage(command, language))]
     lines += [_argument(p, language) for p in (*parameters, *((YES,) if command.preview else ()))]
-    lines.append(say("Example: `{example}`", example=example(command, language)))
+    lines.append(example_line(command, language))
     others = [PREFIX + name for name in command.names if name != name_of(command, language)]
     if others:
         lines.append(say("Also: `{names}`", names=", ".join(others)))

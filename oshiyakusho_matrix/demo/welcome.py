@@ -77,7 +77,11 @@ def _steps(home: Home, office: str, standing: Standings) -> tuple[Text, ...]:
             user=STRANGER.user_id,
         ),
     )
-    return steps if standing[STRANGER] is Part.STRANGER.value else steps[:-1]
+    apply = say(
+        "Or apply like somebody new: open {page} in a browser. The code that it asks for is in the e-mail shown here.",
+        page=f"{home.pages_url}/register",
+    )
+    return (*(steps if standing[STRANGER] is Part.STRANGER.value else steps[:-1]), apply)
 
 
 def _columns(*rows: tuple[str, ...]) -> list[str]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from oshiyakusho_matrix.core.clock import JST
-from oshiyakusho_matrix.core.text import Text, say
+from oshiyakusho_matrix.core.text import Text, Value, say
 from oshiyakusho_matrix.registration.domain import FLAGS, STATES, Application, Flag, State
 from oshiyakusho_matrix.registration.particulars import Particulars
 
@@ -42,9 +42,20 @@ def read_mark(content: Mapping[str, Any]) -> Mark | None:
     return Mark(reference, content.get(_NUMBER_KEY), purpose, content.get(_ASKED_BY_KEY))
 
 
-def card(application: Application, *, department: str, remembers: str = "") -> Text:
-    """Return what the secretariat decides on. ``remembers``: the domain that an approval says to be the body's."""
+def card(application: Application, *, department: str, remembers: str = "", answered: bool = False) -> Text:
+    """Return what the secretariat decides on. ``remembers``: the domain that an approval says to be the body's.
+
+    ``answered``: it is shown again because the applicant answered, so that nobody takes it for another application.
+    """
     lines = facts(application, department=department)
+    if answered:
+        lines.insert(
+            0,
+            say(
+                "- The answer stands on the review page: `!application show {reference}`",
+                reference=application.reference,
+            ),
+        )
     if remembers:
         lines.append(
             say(
@@ -54,7 +65,7 @@ def card(application: Application, *, department: str, remembers: str = "") -> T
             )
         )
     return say(
-        "**Application {reference}**",
+        "**The applicant of {reference} has answered**" if answered else "**Application {reference}**",
         *lines,
         say(
             "✅ approves, ❌ rejects (I ask for the reason), ❓ asks the applicant something. Or: "
@@ -135,12 +146,18 @@ def reminder(application: Application, *, present: datetime) -> Text:
 
 
 def _line(application: Application, present: datetime) -> Text:
+    values: dict[str, Value] = {
+        "reference": application.reference,
+        "organisation": application.organisation_name,
+        "state": STATES[application.state],
+        "days": (present - application.created_at).days,
+    }
+    if application.assigned_to is None:
+        return say("- `{reference}` {organisation}: {state}, {days} days", **values)
     return say(
-        "- `{reference}` {organisation}: {state}, {days} days",
-        reference=application.reference,
-        organisation=application.organisation_name,
-        state=STATES[application.state],
-        days=(present - application.created_at).days,
+        "- `{reference}` {organisation}: {state}, {days} days, in the hands of {user}",
+        **values,
+        user=application.assigned_to,
     )
 
 

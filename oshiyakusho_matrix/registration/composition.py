@@ -41,6 +41,7 @@ from oshiyakusho_matrix.roster.service import Roster
 from oshiyakusho_matrix.roster.tables import room_in_role
 from oshiyakusho_matrix.store.sealing import note_key
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
+from oshiyakusho_matrix.web.layout import in_language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +54,13 @@ class Policy:
     public_url: str
     automatic: bool = False
 
-    @property
-    def site(self) -> str:
-        """How people type the address: mails carry no links."""
-        return self.public_url.partition("://")[2].rstrip("/") + "/register"
+    def registration_page(self, language: str) -> str:
+        """Return where the form is."""
+        return self.public_url.rstrip("/") + in_language(language, "/register")
+
+    def status_page(self, language: str) -> str:
+        """Return how people type the address of the status page: mails carry no links."""
+        return self.public_url.partition("://")[2].rstrip("/") + in_language(language, "/register/status")
 
     @property
     def review_url(self) -> str:
@@ -136,7 +140,7 @@ class Registration(ClosedRegistration):
             sealer=sealer,
             mail=mail,
             words=Renderer().words,
-            site=reception.policy.site,
+            page=reception.policy.status_page,
         )
         self.decisions = Decisions(
             sealer=sealer,

@@ -4,6 +4,7 @@ One that is withheld goes the same way, to nobody; ``Withholding`` stands before
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from email.message import EmailMessage
 from time import monotonic
@@ -24,11 +25,14 @@ NOBODY: Final = "nobody@withheld.invalid"
 
 
 class Correspondence:
-    """``words`` puts a text into a language; ``site`` is how people reach the pages, as they would type it."""
+    """``words`` puts a text into a language; ``page`` is the status page in one, as people would type it."""
 
-    def __init__(self, *, sealer: Sealer, mail: Mail, words: Words, site: str) -> None:
-        self._sealer, self._mail, self._words = sealer, mail, words
-        self.site = site
+    def __init__(self, *, sealer: Sealer, mail: Mail, words: Words, page: Callable[[str], str]) -> None:
+        self._sealer, self._mail, self._words, self._page = sealer, mail, words, page
+
+    def page(self, row: Row[Any]) -> str:
+        """Return the address of the status page in the applicant's language."""
+        return self._page(row.language)
 
     async def write(
         self, tx: Transaction, row: Row[Any], letter: Letter, *, lasts: timedelta, withheld: bool = False

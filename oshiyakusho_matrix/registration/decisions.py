@@ -48,6 +48,7 @@ from oshiyakusho_matrix.registration.views import ReviewView
 from oshiyakusho_matrix.roster.affiliations import Affiliation, affiliate
 from oshiyakusho_matrix.roster.organisations import Organisations
 from oshiyakusho_matrix.roster.service import Roster, member_key
+from oshiyakusho_matrix.roster.tables import find_member
 from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 logger = structlog.get_logger(__name__)
@@ -80,13 +81,13 @@ class Decisions:
         self._roster, self._outbox, self._work = roster, outbox, work
         self._bot, self._automatic = bot, automatic
 
-    async def submitted(self, tx: Transaction, row: Row[Any]) -> None:
+    async def submitted(self, tx: Transaction, row: Row[Any], *, answered: bool = False) -> None:
         """Look at an application that is complete, and show it to the secretariat or approve it by the rule."""
         row = await self._set(tx, row, flags=sorted(await self._examiner.flags(tx.connection, row)))
         if self._automatic and approves_itself(read_application(row)):
             await self._approve(tx, row, by=self._bot)
             return
-        await self._show(tx, row)
+        await self._show(tx, row, answered=answered)
 
     async def account_came(self, tx: Transaction, row: Row[Any]) -> None:
         """Admit whoever was approved already; else tell the secretariat."""
@@ -119,7 +120,7 @@ class Decisions:
         row = await self._undecided(tx, reference)
         words = seal_words(self._sealer, row, reason=reason)
         row = await self._move(tx, row, Step.REJECT, sealed_words=words, decided_by=by, decided_at=now())
-        await self._tell(tx, row, rejected_letter(reference=reference, site=self._correspondence.site))
+        await self._tell(tx, row, rejected_letter(reference=reference, page=self._correspondence.page(row)))
         return read_application(row)
 
     async def ask(self, tx: Transaction, reference: str, *, by: UserId, question: str) -> Application:
@@ -127,12 +128,15 @@ class Decisions:
         row = await self._undecided(tx, reference)
         words = seal_words(self._sealer, row, question=question)
         row = await self._move(tx, row, Step.ASK, sealed_words=words, assigned_to=row.assigned_to or by)
-        await self._tell(tx, row, question_letter(reference=reference, site=self._correspondence.site))
+        await self._tell(tx, row, question_letter(reference=reference, page=self._correspondence.page(row)))
         return read_application(row)
 
     async def assign(self, tx: Transaction, reference: str, *, to: UserId) -> Application:
-        """Put an application into somebody's hands."""
+        """Put an application into the hands of a secretary. ``Refused`` for anybody else: only they can decide it."""
         row = await self._undecided(tx, reference)
+        known = await find_member(tx.connection, to)
+        if known is None or not known.current or not known.secretariat:
+            raise Refused(say("{user} is not of the secretariat; only a secretary can take it in hand.", user=to))
         return read_application(await self._set(tx, row, assigned_to=to))
 
     async def look(self, tx: Transaction, reference: str) -> tuple[Application, Row[Any]]:
@@ -196,7 +200,7 @@ class Decisions:
         if row.account is not None:
             row, keys = await self._admit(tx, row, by=by)
         letter = approved_letter(
-            reference=row.reference, site=self._correspondence.site, has_account=row.account is not None
+            reference=row.reference, page=self._correspondence.page(row), has_account=row.account is not None
         )
         await self._tell(tx, row, letter)
         return read_application(row), keys
@@ -221,7 +225,8 @@ class Decisions:
 
     async def _undecided(self, tx: Transaction, reference: str) -> Row[Any]:
         row = await take_up(tx, reference)
-        if row.decided_by is not None:
+        # Who decided has not withdrawn it: that was the applicant.
+        if row.decided_by is not None and row.state != State.WITHDRAWN.value:
             raise OutOfOrder(
                 say(
                     "Application {reference} is {state}: {user} decided so at {when}.",
@@ -245,11 +250,11 @@ class Decisions:
         )
         return await take_up(tx, row.reference)
 
-    async def _show(self, tx: Transaction, row: Row[Any]) -> None:
+    async def _show(self, tx: Transaction, row: Row[Any], *, answered: bool = False) -> None:
         row = await self._set(tx, row, cards=row.cards + 1)
         one, department = read_application(row), open_particulars(self._sealer, row).department
         anchor = (await self._rules.look(tx.connection, row.domain)).anchor if ties_domain(one) else ""
-        text = card(one, department=department, remembers=anchor)
+        text = card(one, department=department, remembers=anchor, answered=answered)
         await self._outbox.tell_secretariat(tx, text, extra=Mark(row.reference, row.cards).content())
 
     async def _tell(self, tx: Transaction, row: Row[Any], letter: Any) -> None:

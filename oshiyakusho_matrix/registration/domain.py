@@ -105,6 +105,8 @@ CODE_TRIES: Final = 5
 RESEND_AFTER: Final = timedelta(minutes=2)
 CODES_AN_HOUR: Final = 5
 CODES_AN_HOUR_AND_DOMAIN: Final = 300
+#: What people type for a dash, after folding: keyboards and apps put in their own.
+DASHES: Final = "-‐‑‒–—―−ー"
 
 
 class Flag(StrEnum):
@@ -233,7 +235,7 @@ class Claimant:
 
 def decide_claim(application: Application, claimant: Claimant) -> bool:
     """Decide whether an account is to be tied to an application; False if it is already. ``Refused`` if it cannot."""
-    if application.account == claimant.account:
+    if application.account == claimant.account and application.state not in ENDED:
         return False
     if application.state not in CLAIMABLE or application.account is not None:
         raise Refused(

@@ -25,7 +25,7 @@ from oshiyakusho_matrix.roster.organisations.listing import Organisations
 from oshiyakusho_matrix.web.visits import Fields
 
 #: What applicants consent to: the notice on the page and ``handbook/privacy``. A test holds it to their wording.
-CONSENT: Final = "2026-11-23"
+CONSENT: Final = "2026-11-24"
 
 #: In the order of the page.
 FIELDS: Final = (

@@ -21,7 +21,7 @@ from oshiyakusho_matrix.core.ids import TELEPHONE, UserId
 from oshiyakusho_matrix.core.text import Text, fold, say
 from oshiyakusho_matrix.outbox.interface import Outbox, ReplyTo
 from oshiyakusho_matrix.registration.cards import Mark, read_mark
-from oshiyakusho_matrix.registration.domain import OPEN
+from oshiyakusho_matrix.registration.domain import DASHES, OPEN
 from oshiyakusho_matrix.registration.service import RegistrationDesk
 from oshiyakusho_matrix.registration.tables import application_card, find_row
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
@@ -31,7 +31,7 @@ SIGNS: Final = {"✅": "approve", "☑": "approve", "❌": "reject", "❓": "ask
 #: Those put under each card, so that one tap is enough.
 OFFERED: Final = ("✅", "❌", "❓")
 
-_CLAIM: Final = re.compile(rf"(?<![0-9A-Z])([{TELEPHONE}]{{4}})(-?)([{TELEPHONE}]{{4}})(?![0-9A-Z])")
+_CLAIM: Final = re.compile(rf"(?<![0-9A-Z])([{TELEPHONE}]{{4}})([{DASHES}]?)([{TELEPHONE}]{{4}})(?![0-9A-Z])")
 
 
 class CardEcho:

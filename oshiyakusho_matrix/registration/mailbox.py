@@ -25,6 +25,7 @@ from oshiyakusho_matrix.registration.domain import (
     CODE_TRIES,
     CODES_AN_HOUR,
     CODES_AN_HOUR_AND_DOMAIN,
+    DASHES,
     RESEND_AFTER,
     State,
     Step,
@@ -90,7 +91,7 @@ class MailboxProof:
         )
         await _set(tx, row, tries=0)
         minutes = int(CODE_LASTS.total_seconds() // 60)
-        letter = code_letter(code, reference=row.reference, minutes=minutes, site=self._correspondence.site)
+        letter = code_letter(code, reference=row.reference, minutes=minutes, page=self._correspondence.page(row))
         await self._correspondence.write(tx, row, letter, lasts=CODE_LASTS, withheld=withheld)
 
     async def again(self, tx: Transaction, row: Row[Any]) -> None:
@@ -164,5 +165,5 @@ def _require_draft(row: Row[Any]) -> None:
 
 def digits_of(code: str) -> str:
     """Return the digits of a code as people type it: full-width, with spaces and dashes. Empty for anything else."""
-    bare = "".join(c for c in fold(code) if not (c.isspace() or c in "-‐‑‒–—―−ー_."))
+    bare = "".join(c for c in fold(code) if not (c.isspace() or c in DASHES + "_."))
     return bare if bare.isascii() and bare.isdigit() else ""

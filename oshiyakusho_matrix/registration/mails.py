@@ -21,7 +21,7 @@ class Letter:
     paragraphs: tuple[Text, ...]
 
 
-def code_letter(code: str, *, reference: str, minutes: int, site: str) -> Letter:
+def code_letter(code: str, *, reference: str, minutes: int, page: str) -> Letter:
     """Return the mail with a code: in the subject and in the first line."""
     return Letter(
         say("{code} is your code for the online city hall", code=code),
@@ -31,7 +31,7 @@ def code_letter(code: str, *, reference: str, minutes: int, site: str) -> Letter
                 "Type it into the page on which you are registering. It can be used for {minutes} minutes.",
                 minutes=minutes,
             ),
-            _where(reference, site),
+            _where(reference, page),
             say(
                 "If you have not registered, somebody mistyped an address. You need not do anything: nothing happens "
                 "without the code."
@@ -40,18 +40,18 @@ def code_letter(code: str, *, reference: str, minutes: int, site: str) -> Letter
     )
 
 
-def question_letter(*, reference: str, site: str) -> Letter:
+def question_letter(*, reference: str, page: str) -> Letter:
     """Return the mail that says that the secretariat asks something."""
     return Letter(
         say("The online city hall asks you something ({reference})", reference=reference),
         (
             say("The secretariat has a question about your application. Please read and answer it on the status page."),
-            _where(reference, site),
+            _where(reference, page),
         ),
     )
 
 
-def approved_letter(*, reference: str, site: str, has_account: bool) -> Letter:
+def approved_letter(*, reference: str, page: str, has_account: bool) -> Letter:
     """Return the mail that says that an application was approved."""
     what = (
         say("Your application was approved. An invitation is waiting in your Matrix app.")
@@ -59,23 +59,23 @@ def approved_letter(*, reference: str, site: str, has_account: bool) -> Letter:
         else say("Your application was approved. The status page tells you how to make your account.")
     )
     subject = say("Your application to the online city hall was approved ({reference})", reference=reference)
-    return Letter(subject, (what, _where(reference, site)))
+    return Letter(subject, (what, _where(reference, page)))
 
 
-def rejected_letter(*, reference: str, site: str) -> Letter:
+def rejected_letter(*, reference: str, page: str) -> Letter:
     """Return the mail that says that an application was not approved."""
     return Letter(
         say("Your application to the online city hall ({reference})", reference=reference),
         (
             say("Your application could not be approved. The status page tells you why."),
-            _where(reference, site),
+            _where(reference, page),
         ),
     )
 
 
-def _where(reference: str, site: str) -> Text:
+def _where(reference: str, page: str) -> Text:
     return say(
         "Reference number: {reference}",
-        say("Page: {site} (the status page asks for the secret that you noted down)", site=site),
+        say("Status page: {page} (it asks for the secret that you noted down)", page=page),
         reference=reference,
     )

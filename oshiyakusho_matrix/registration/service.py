@@ -60,8 +60,8 @@ _NOBODY = "0" * 32
 class Submissions(Protocol):
     """What follows once everything that the applicant can do is done; see ``decisions``."""
 
-    async def submitted(self, tx: Transaction, row: Row[Any]) -> None:
-        """Show an application to the secretariat (again)."""
+    async def submitted(self, tx: Transaction, row: Row[Any], *, answered: bool = False) -> None:
+        """Show an application to the secretariat (again). ``answered``: because the applicant answered."""
 
     async def account_came(self, tx: Transaction, row: Row[Any]) -> None:
         """Go on with an application to which the account was tied after it was submitted."""
@@ -178,7 +178,7 @@ class RegistrationDesk:
         row = await move(
             tx, row, Step.ANSWER, sealed_words=seal_words(self._sealer, row, answer=words), submitted_at=now()
         )
-        await self._submissions.submitted(tx, row)
+        await self._submissions.submitted(tx, row, answered=True)
         await self._work.ask(tx, application_key(row.reference))
 
     async def withdraw(self, tx: Transaction, ticket: Ticket) -> None:

@@ -7,6 +7,7 @@ Every mistake is one ``Misconfigured`` sentence that says where, which key, what
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
@@ -127,6 +128,7 @@ def _resolve(config: Path, keys: Keys, written: Written) -> Settings:
     sealer, key_file = sealing.sealer_of(base, data, keys)
     secrets_in = [base / keys.registration, *([config] if not SECRET_KEYS.isdisjoint(written.lines) else [])]
     secrets_in += [key_file] if key_file is not None else []
+    secrets_in += [base / file for file in _secret_files(keys)]
     return Settings(
         config=config.resolve(),
         homeserver=keys.homeserver,
@@ -145,7 +147,6 @@ def _resolve(config: Path, keys: Keys, written: Written) -> Settings:
         concurrency=keys.concurrency,
         automatic_approval=keys.automatic_approval,
         command_max_age=timedelta(minutes=keys.command_max_age),
-        open_files=tuple(file for file in secrets_in if open_to_others(file)),
         mail=_mail(base, keys),
         accounts=accounts.access_of(
             keys,
@@ -156,7 +157,18 @@ def _resolve(config: Path, keys: Keys, written: Written) -> Settings:
         ),
         sealer=sealer,
         sealing_key_file=key_file,
+        # Last: by now each file was read, or its absence has been told.
+        open_files=tuple(file for file in secrets_in if open_to_others(file)),
     )
+
+
+def _secret_files(keys: Keys) -> Iterator[Path]:
+    """Yield the files of secrets that are named, except the sealing key's: its default may not be there."""
+    for group in (keys, keys.mail, keys.accounts):
+        for name in type(group).model_fields:
+            file = getattr(group, name)
+            if name.endswith("_file") and name != "sealing_key_file" and file is not None:
+                yield file
 
 
 def _mail(base: Path, keys: Keys) -> MailServer | None:

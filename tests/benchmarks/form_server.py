@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import func, select
 
 from oshiyakusho_matrix.core.sealing import Sealer, new_key
+from oshiyakusho_matrix.divisions.catalogue import shipped_directory
 from oshiyakusho_matrix.operations.listener import listening
 from oshiyakusho_matrix.outbox.tables import mail_message
 from oshiyakusho_matrix.registration.composition import Policy, Reception
@@ -25,7 +26,6 @@ from oshiyakusho_matrix.registration.tables import application, application_code
 from oshiyakusho_matrix.settings.values import Listen
 from oshiyakusho_matrix.web.pages import public_pages
 from tests.benchmarks.test_admission import Nowhere
-from tests.divisions.little_town import write_town
 from tests.support.fake_city import FakeCity, fake_city
 from tests.support.ports import ReservedPort
 
@@ -34,12 +34,11 @@ PROXIES: Final = (ip_network("127.0.0.0/8"),)
 
 
 @asynccontextmanager
-async def pages(port: int, directory: Path, database_url: str) -> AsyncIterator[FakeCity]:
-    """Serve the pages as ``serve`` does, behind the listener that strangers meet and with the limits that they meet."""
+async def pages(port: int, database_url: str) -> AsyncIterator[FakeCity]:
+    """Serve the shipped city hall's pages as ``serve`` does, behind the listener and the limits that strangers meet."""
     origin = f"http://127.0.0.1:{port}"
     reception = Reception(sealer=Sealer(new_key()), mail=Nowhere(), policy=Policy(public_url=origin))
-    write_town(directory / "rooms")
-    async with fake_city(database_url, directory / "rooms", reception=reception) as city:
+    async with fake_city(database_url, shipped_directory(), reception=reception) as city:
         application = public_pages(
             origin,
             hall=await city.app.hall_address(),
@@ -68,7 +67,7 @@ async def main(directory: Path, database_url: str) -> None:
     structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=log))
     reserved = ReservedPort()
     port = reserved.open_to_listeners()
-    async with pages(port, directory, database_url) as city:
+    async with pages(port, database_url) as city:
         gc.freeze()  # as ``serving`` does
         print(json.dumps({"port": port}), flush=True)
         while await asyncio.to_thread(sys.stdin.readline):

@@ -53,6 +53,8 @@ async def ready(app: CityHallApp, users: Sequence[UserId]) -> list[str]:
     for number, user in enumerate(users):
         address = f"person{user[1:].partition(':')[0]}@city.otaru.lg.jp"
         form = replace(FORM, particulars=replace(FORM.particulars, address=address), mailbox=address)
+        # A domain gets so many codes an hour; mail is not what is measured.
+        form = replace(form, domain=f"office{users[0][1:].partition('x')[0]}-{number // 200}.example")
         async with app.store.transaction() as tx:
             ticket = await app.registration.desk.file(tx, form, token=f"{user}{number}")
             done = {"state": "submitted", "account": user, "mailbox_proven_at": application.c.created_at}

@@ -82,5 +82,6 @@ async def test_the_welcome_says_what_everybody_is_by_now(
         STRANGER: "Member",
     }
     assert f"log in as {TARO.user_id}" in text
+    assert "/register in a browser" in text
     # There is nobody left to let in.
     assert "!member admit" not in text

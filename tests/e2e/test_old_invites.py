@@ -83,7 +83,9 @@ async def test_an_old_invitation_into_the_chat_leads_no_further(city: City, pers
     await assert_outside(city, member)
 
 
-@pytest.mark.parametrize("end", ["!member secretariat {} --end", "!member remove {} --yes"])
+@pytest.mark.parametrize(
+    "end", ["!member secretariat {} --end", "!member remove {} --yes"], ids=["office ended", "membership ended"]
+)
 async def test_an_old_invitation_into_the_secretariats_room_lets_nobody_in(
     city: City, person: Person, end: str
 ) -> None:

@@ -117,6 +117,35 @@ async def test_what_a_person_asked_a_person_decides_even_with_the_rule_in_force(
         assert desk.membership(TARO) == "knock"
 
 
+async def test_the_card_after_an_answer_looks_like_no_other_application(desk: Desk) -> None:
+    ticket = await desk.complete(TARO)
+    before = desk.card(ticket)["content"]["body"]
+    assert "回答" not in before
+    await desk.react(ticket, "❓")
+    await desk.reply(desk.city.said()[-1]["event_id"], "係はどちらですか。")
+    await desk.do("answer", ticket, "財政係です。")
+    head, *rest = desk.card(ticket)["content"]["body"].splitlines()
+    assert ticket.reference in head
+    assert "申請者から回答がありました" in head
+    assert f"回答は審査のページにあります：！申請　詳細　{ticket.reference}" in "".join(rest).replace("`", "")
+    assert "財政係" not in "".join(rest)
+    await desk.react(ticket, "✅")
+    assert desk.membership(TARO) == "invite"
+
+
+async def test_secretaries_alone_take_applications_in_hand_and_the_list_says_who(desk: Desk) -> None:
+    second, member = await second_secretary(desk), await desk.city.member("aoki")
+    ticket = await desk.complete(TARO)
+    assert "担当" not in await desk.city.ask("!application list")
+    for other in (member, someone("nobody", "elsewhere.example")):
+        refused = await desk.city.ask(f"!application assign {ticket.reference} {other}")
+        assert f"{other} さんは事務局の人ではありません" in refused
+        assert (await desk.status(ticket)).application.assigned_to is None
+    for mine, who in (("", SECRETARY), (f" {second}", second)):
+        await desk.city.ask(f"!application assign {ticket.reference}{mine}")
+        assert f"担当：{who} さん" in await desk.city.ask("!application list")
+
+
 async def test_the_reason_is_the_reply_of_whoever_was_asked_for_it(desk: Desk) -> None:
     second = await second_secretary(desk)
     ticket = await desk.complete(TARO)

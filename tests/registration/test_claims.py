@@ -9,10 +9,11 @@ import pytest
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import Text
-from oshiyakusho_matrix.registration.domain import CLAIMABLE, Application, Claimant, State, decide_claim
+from oshiyakusho_matrix.registration.domain import CLAIMABLE, ENDED, Application, Claimant, State, decide_claim
 from tests.conftest import NewDatabase
-from tests.registration.desk import TARO, Desk, form_of, open_desk
+from tests.registration.desk import FORM, TARO, Desk, form_of, open_desk
 from tests.registration.test_domain import COMPLETE
+from tests.support.fake_city import SECRETARY
 from tests.support.mail import Mailbox
 
 STRANGER = Claimant(account=TARO, member=False, removed=False, elsewhere=False)
@@ -35,7 +36,12 @@ def test_an_account_that_is_nothing_else_can_be_tied_while_the_application_takes
 @pytest.mark.parametrize("state", State)
 def test_an_account_that_is_tied_already_is_not_tied_again_and_no_other_takes_its_place(state: State) -> None:
     tied = replace(COMPLETE, state=state, account=TARO)
-    assert not decide_claim(tied, replace(STRANGER, member=True, elsewhere=True))
+    if state in ENDED:
+        # They wait for nothing, and hear so; where they knock, the secretariat does.
+        with pytest.raises(Refused, match="takes no account now"):
+            decide_claim(tied, STRANGER)
+    else:
+        assert not decide_claim(tied, replace(STRANGER, member=True, elsewhere=True))
     with pytest.raises(Refused, match="takes no account now"):
         decide_claim(tied, replace(STRANGER, account=UserId("@jiro:elsewhere.example")))
 
@@ -83,6 +89,18 @@ async def test_one_account_that_shows_two_claim_codes_at_once_is_tied_to_one_app
     assert [(await desk.status(ticket)).application.account for ticket in tickets] == [TARO, None]
 
 
+@pytest.mark.parametrize("dash", list("-－‐‑‒–—―−ーｰ"), ids=lambda dash: f"U+{ord(dash):04X}")
+@pytest.mark.parametrize("door", ["chat", "knock"])
+async def test_a_claim_code_is_read_with_whatever_dash_the_keyboard_has(desk: Desk, dash: str, door: str) -> None:
+    ticket = await desk.proven()
+    code = ((await desk.status(ticket)).claim or "").replace("-", dash)
+    if door == "chat":
+        assert ticket.reference in await desk.city.ask(f"コードは {code} です", sender=TARO, room=await desk.chat(TARO))
+    else:
+        await desk.knock(TARO, code)
+    assert (await desk.status(ticket)).application.account == TARO
+
+
 async def test_whoever_claims_an_account_is_told_what_comes_next(desk: Desk) -> None:
     """Whoever was approved before need not wait for the secretariat, and whoever was asked something should answer."""
     said = {}
@@ -108,3 +126,20 @@ async def test_whoever_is_approved_by_the_rule_is_told_so(
         ticket = await desk.proven()
         claim = (await desk.status(ticket)).claim or ""
         assert "承認されています" in await desk.city.ask(claim, sender=TARO, room=await desk.chat(TARO))
+
+
+async def test_who_withdrew_after_an_approval_is_not_said_to_have_been_withdrawn_by_who_approved(desk: Desk) -> None:
+    ticket = await desk.proven(replace(FORM, has_account=False))
+    await desk.react(ticket, "✅")
+    await desk.do("withdraw", ticket)
+    answer = await desk.city.ask(f"!application approve {ticket.reference}")
+    assert ("取下げ" in answer, SECRETARY in answer) == (True, False), answer
+
+
+async def test_a_knock_with_the_code_of_ones_own_ended_application_is_told_to_the_secretariat(desk: Desk) -> None:
+    ticket = await desk.complete(TARO)
+    claim = (await desk.status(ticket)).claim or ""
+    await desk.city.ask(f"!application reject {ticket.reference} 在籍が確認できません")
+    before = len(desk.city.said())
+    await desk.knock(TARO, claim)
+    assert any(TARO in told["content"]["body"] for told in desk.city.said()[before:])

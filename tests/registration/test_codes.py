@@ -1,6 +1,7 @@
 """The code of a mailbox: how it comes, how it may be typed, how often one may be mistaken, how long it lasts."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,7 @@ from oshiyakusho_matrix.registration.addresses import parse_address
 from oshiyakusho_matrix.registration.domain import CODES_AN_HOUR, State
 from oshiyakusho_matrix.registration.mailbox import digits_of
 from oshiyakusho_matrix.registration.views import CodeResult, MailState
-from tests.registration.desk import FORM, Desk, form_of
+from tests.registration.desk import FORM, TARO, Desk, form_of
 
 NOON = datetime(2026, 11, 10, 3, 0, tzinfo=UTC)
 
@@ -59,6 +60,21 @@ async def test_the_mail_has_the_code_in_subject_and_first_line_and_neither_link_
     assert "cityhall.example.jp/register" in mail.text
     assert FORM.particulars.name not in mail.text
     assert "60 分" in mail.text
+
+
+@pytest.mark.parametrize(
+    ("language", "page"), [("ja", "/register/status"), ("en", "/en/register/status")], ids=["ja", "en"]
+)
+async def test_each_mail_names_the_status_page_in_the_language_of_the_applicant(
+    desk: Desk, language: str, page: str
+) -> None:
+    ticket = await desk.complete(TARO, replace(FORM, language=language))
+    await desk.city.ask(f"!application ask {ticket.reference} 係はどちらですか。")
+    await desk.do("answer", ticket, "財政係です。")
+    await desk.city.ask(f"!application approve {ticket.reference}")
+    mails = desk.mailbox.to(FORM.particulars.address)
+    assert len(mails) == 3
+    assert all(re.search(rf"[:：] ?cityhall\.example\.jp{page}[ （]", mail.text) for mail in mails)
 
 
 async def test_five_mistakes_end_a_code_and_the_sixth_try_is_not_looked_at(either_desk: Desk) -> None:

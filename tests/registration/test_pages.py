@@ -19,8 +19,9 @@ from sqlalchemy import func, select
 
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Temporary
-from oshiyakusho_matrix.registration.domain import State
-from oshiyakusho_matrix.registration.pages.interface import Suggested
+from oshiyakusho_matrix.registration.domain import CODES_AN_HOUR, State
+from oshiyakusho_matrix.registration.pages import interface
+from oshiyakusho_matrix.registration.pages.interface import Suggested, asked_once_a_minute
 from oshiyakusho_matrix.registration.pages.routes import registration_routes
 from oshiyakusho_matrix.registration.tables import application
 from oshiyakusho_matrix.registration.views import Ticket
@@ -142,6 +143,8 @@ async def test_the_whole_way_form_code_claim_question_answer_approval(here: Coun
     await here.desk.react(ticket, "✅")
     admitted = await here.act(answered, "show")
     assert "会員になりました" in admitted.text
+    assert "招待を承諾してください" in admitted.text
+    assert "市役所への招待 済み Matrix アプリで承諾してください" in " ".join(admitted.text.split())
     assert (await here.desk.status(ticket)).application.state is State.ADMITTED
 
 
@@ -343,6 +346,22 @@ async def test_a_mistyped_address_is_mended_on_the_status_page(here: Counter) ->
     assert "メールの確認ができました" in (await here.act(first, "code", code=await here.code())).text
 
 
+async def test_another_code_is_promised_in_the_same_words_that_are_true_of_one_withheld(here: Counter) -> None:
+    first = await here.fill_in()
+    others = [await here.fill_in(department=f"試験{number}課") for number in range(3)]
+    elsewhere = await here.fill_in(address=f"elsewhere.{here.address}")
+    with time_machine.travel(now() + timedelta(minutes=3)):
+        sent = await here.act(first, "resend")
+        assert len(await here.mails()) == CODES_AN_HOUR
+        withheld = await here.act(others[0], "resend")
+        changed = await here.act(elsewhere, "address", address=here.address)
+        assert len(await here.mails()) == CODES_AN_HOUR
+    for paper in (sent, withheld, changed):
+        assert "すでに 5 通送っているときは送られません" in paper.text
+    said = [re.findall("新しいコードを送ります。.*(?=受付番号)", paper.text) for paper in (sent, withheld)]
+    assert said[0] == said[1] != []
+
+
 async def test_a_refusal_by_the_mail_server_is_shown(here: Counter) -> None:
     here.desk.mailbox.refuse(here.address)
     first = await here.fill_in()
@@ -386,7 +405,10 @@ async def test_the_review_page_opens_once_by_its_button_alone(here: Counter) -> 
         assert TYPED["name"] not in paper.html
     wrong = await here.site.post("/review", {**paper.typed, "login": "2222"})
     assert (wrong.status, TYPED["name"] in wrong.html, wrong.typed["login"]) == (422, False, "2222")
-    shown = await here.site.post("/review", {**paper.typed, "login": login})
+    # As it is typed from another screen.
+    wide = "".join(chr(ord(character) + 0xFEE0) for character in reference)
+    spelt = "-".join(login[n : n + 4] for n in range(0, 16, 4)).lower()
+    shown = await here.site.post("/review", {**paper.typed, "reference": wide, "login": spelt})
     assert shown.status == 200
     for told in (TYPED["name"], TYPED["yomi"], here.address, "財政課", "小樽市（北海道）"):
         assert told in shown.text
@@ -518,6 +540,23 @@ async def test_what_is_out_of_order_for_a_while_is_told_with_all_that_was_typed(
         empty = await site.get("/register")
         assert (empty.status, empty.response.headers["Retry-After"]) == (503, "7")
         assert "1 分ほど待って" in empty.text
+
+
+async def test_the_divisions_are_read_once_a_minute_and_until_there_are_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, clock = 0, 1_000.0
+
+    async def suggested() -> Sequence[Suggested]:
+        nonlocal asked
+        asked += 1
+        return () if asked == 1 else SUGGESTED
+
+    monkeypatch.setattr(interface, "monotonic", lambda: clock)
+    remembered = asked_once_a_minute(suggested)
+    assert [len(await remembered()) for _ in range(4)] == [0, *[len(SUGGESTED)] * 3]
+    assert asked == 2
+    clock += 61
+    assert await remembered() == SUGGESTED
+    assert asked == 3
 
 
 async def test_without_a_desk_the_page_says_how_to_come_in_otherwise(here: Counter) -> None:

@@ -251,3 +251,13 @@ async def test_with_the_rule_in_force_who_fits_in_every_respect_needs_no_person(
         tagged = await desk.complete(jiro, form_of("jiro", tagged=True), token="tagged")
         assert desk.membership(jiro) == "knock"
         assert (await desk.status(tagged)).application.state is State.SUBMITTED
+
+
+async def test_a_stranger_who_asks_the_bot_is_sent_to_the_registration_page_in_their_language(desk: Desk) -> None:
+    chat = await desk.chat(TARO)
+    page = "https://cityhall.example.jp/register"
+    japanese = await desk.city.ask("入れてください", sender=TARO, room=chat)
+    assert f"[{page}]({page})" in japanese
+    assert "ノック" not in japanese
+    await desk.city.ask("!言語 en", sender=TARO, room=chat)
+    assert "https://cityhall.example.jp/en/register" in await desk.city.ask("!audit", sender=TARO, room=chat)

@@ -536,6 +536,32 @@ def test_a_mistake_about_accounts_is_one_sentence(place: Path, accounts: str, to
     assert "mas-secret" not in message
 
 
+@pytest.mark.parametrize(
+    ("file", "keys"),
+    [
+        ("as_token", "as_token_file: as_token\n"),
+        ("hs_token", "hs_token_file: hs_token\n"),
+        (
+            "mail.password",
+            "mail: {host: mail.example.jp, sender: a@example.jp, username: a, password_file: mail.password}\n",
+        ),
+        ("accounts.token", "accounts: {provider: synapse, token_file: accounts.token}\n"),
+        (
+            "mas.secret",
+            "accounts: {provider: mas, url: 'http://127.0.0.1:1', client_id: a, client_secret_file: mas.secret}\n",
+        ),
+    ],
+    ids=["as_token", "hs_token", "mail_password", "accounts_token", "accounts_client_secret"],
+)
+def test_each_file_of_a_secret_that_all_can_read_is_warned_of(place: Path, file: str, keys: str) -> None:
+    secret = place / file
+    secret.write_text("a-long-random-word-of-a-test\n")
+    secret.chmod(0o644)
+    assert secret in load(place, add=keys).open_files
+    secret.chmod(0o600)
+    assert secret not in load(place, add=keys).open_files
+
+
 def test_a_token_of_an_administrator_in_a_file_that_all_can_read_is_warned_of(place: Path) -> None:
     (place / "config.yaml").write_text("")
     (place / "config.yaml").chmod(0o644)

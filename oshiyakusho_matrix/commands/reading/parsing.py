@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from oshiyakusho_matrix.commands.interface import Command
 from oshiyakusho_matrix.commands.reading.arguments import YES, Parameter, Place, parameters_of
 from oshiyakusho_matrix.commands.reading.nearest import nearest
-from oshiyakusho_matrix.commands.reading.usage import example, usage
+from oshiyakusho_matrix.commands.reading.usage import example_line, usage
 from oshiyakusho_matrix.commands.reading.values import explained, shown, value_of
 from oshiyakusho_matrix.commands.reading.words import Word
 from oshiyakusho_matrix.core.errors import Refused
@@ -47,7 +47,7 @@ def parse(
     except Refused as refused:
         help_lines = (
             say("Usage: `{usage}`", usage=usage(command, language)),
-            say("Example: `{example}`", example=example(command, language)),
+            example_line(command, language),
         )
         raise Refused(replace(refused.text, parts=(*refused.text.parts, *help_lines))) from refused
 

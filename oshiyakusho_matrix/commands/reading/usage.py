@@ -9,6 +9,7 @@ from oshiyakusho_matrix.commands.interface import Command
 from oshiyakusho_matrix.commands.reading.arguments import YES, Parameter, Place, parameters_of
 from oshiyakusho_matrix.commands.reading.words import split
 from oshiyakusho_matrix.core.ids import Slug, UserId
+from oshiyakusho_matrix.core.text import Text, say
 
 PREFIX = "!"
 _NEEDS_QUOTES = re.compile(r"\s|matrix\.to/")
@@ -36,6 +37,16 @@ def example(command: Command[Any], language: str) -> str:
             text = value if p.place is Place.REST else quoted(value)
             pieces.append(text if p.place is not Place.OPTION else f"--{p.label(language)} {text}")
     return " ".join(pieces)
+
+
+def example_line(command: Command[Any], language: str) -> Text:
+    """Return the line of help that shows the example; one of several lines as a block, whose line breaks are kept."""
+    lines = example(command, language).split("\n")
+    if len(lines) == 1:
+        return say("Example: `{example}`", example=lines[0])
+    names = [f"line{number}" for number in range(len(lines))]
+    block = "\n".join(["```", *(f"{{{name}}}" for name in names), "```"])
+    return say("Example:", Text(block, dict(zip(names, lines, strict=True))))
 
 
 def plain(value: Any) -> str:

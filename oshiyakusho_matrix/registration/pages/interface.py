@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -61,3 +62,17 @@ class Suggested:
 
 
 Suggestions = Callable[[], Awaitable[Sequence[Suggested]]]
+
+
+def asked_once_a_minute(suggestions: Suggestions) -> Suggestions:
+    """Return the same suggestions. To read all divisions for each form was a fifth of what an application costs."""
+    known: Sequence[Suggested] = ()
+    until = 0.0
+
+    async def remembered() -> Sequence[Suggested]:
+        nonlocal known, until
+        if not known or monotonic() >= until:
+            known, until = await suggestions(), monotonic() + 60
+        return known
+
+    return remembered

@@ -12,6 +12,7 @@ from oshiyakusho_matrix.core.dates import written
 from oshiyakusho_matrix.core.text import visible
 from oshiyakusho_matrix.registration.domain import FLAGS, STATES, Flag
 from oshiyakusho_matrix.registration.pages.interface import Reviews
+from oshiyakusho_matrix.registration.pages.standing import bare
 from oshiyakusho_matrix.registration.particulars import EMPLOYMENTS
 from oshiyakusho_matrix.store.unit_of_work import Store
 from oshiyakusho_matrix.web.visits import Shown, Visit
@@ -31,7 +32,7 @@ class Reviewing:
 
     async def receive(self, visit: Visit) -> Shown:
         """Use the login up and show the application."""
-        reference, login = (visible(visit.fields.one(name), limit=100).upper() for name in _NAMES)
+        reference, login = (bare(visit.fields.one(name)) for name in _NAMES)
         async with self._store.transaction() as tx:
             view = await self._reviews.review(tx, reference, login)
         if view is None:

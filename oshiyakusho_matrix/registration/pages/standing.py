@@ -14,7 +14,7 @@ from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import TELEPHONE
 from oshiyakusho_matrix.core.text import Text, fold, say
 from oshiyakusho_matrix.registration.addresses import parse_address
-from oshiyakusho_matrix.registration.domain import ENDED, State
+from oshiyakusho_matrix.registration.domain import CODES_AN_HOUR, ENDED, State
 from oshiyakusho_matrix.registration.pages.interface import Desk
 from oshiyakusho_matrix.registration.views import CodeResult, StatusView, Ticket
 from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
@@ -82,11 +82,20 @@ class Standing:
 
     async def _resend(self, tx: Transaction, _visit: Visit, ticket: Ticket) -> Text:
         await self._desk.resend(tx, ticket)
-        return say("Another code is on its way. The one before works, too, until it runs out.")
+        # The same words whether or not it was withheld: others may use the mailbox, too.
+        return say(
+            "Another code is on its way, and the one before works, too, until it runs out; unless {most} have gone to "
+            "this mailbox within the hour: then please wait an hour and ask again.",
+            most=CODES_AN_HOUR,
+        )
 
     async def _change_address(self, tx: Transaction, visit: Visit, ticket: Ticket) -> Text:
         await self._desk.change_address(tx, ticket, parse_address(visit.fields.one("address")))
-        return say("The address was changed, and a code is on its way there.")
+        return say(
+            "The address was changed, and a code is on its way there, unless {most} have gone to that mailbox within "
+            "the hour: then please wait an hour and ask again.",
+            most=CODES_AN_HOUR,
+        )
 
     async def _answer(self, tx: Transaction, visit: Visit, ticket: Ticket) -> Text:
         words = visit.fields.one("answer").replace("\r\n", "\n").strip()
@@ -110,10 +119,11 @@ class Standing:
 
 def ticket_of(visit: Visit) -> Ticket:
     """Read reference number and secret as they are typed from paper: full-width, small letters, spaces and dashes."""
-    return Ticket(_bare(visit.fields.one("reference")), _bare(visit.fields.one("secret")))
+    return Ticket(bare(visit.fields.one("reference")), bare(visit.fields.one("secret")))
 
 
-def _bare(typed: str) -> str:
+def bare(typed: str) -> str:
+    """Return what was typed from paper as we spelt it."""
     return "".join(character for character in fold(typed[:200]).upper() if character in TELEPHONE)
 
 
@@ -182,9 +192,10 @@ def _steps(view: StatusView, language: str) -> list[tuple[Text, str, Text | None
     standing = "finished" if decided else "now" if one.state in (State.SUBMITTED, State.ASKED) else "later"
     decision = (say("The secretariat's decision"), standing, when)
     entered = "finished" if one.state is State.ADMITTED else "later"
+    accept = say("accept it in your Matrix app") if one.state is State.ADMITTED else None
     form = (say("Your form"), "finished", None)
     between = [account, decision] if one.has_account else [decision, account]
-    return [form, mailbox, *between, (say("Invitation to the city hall"), entered, None)]
+    return [form, mailbox, *between, (say("Invitation to the city hall"), entered, accept)]
 
 
 def _until(view: StatusView, language: str) -> str:

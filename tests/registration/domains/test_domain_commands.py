@@ -33,6 +33,14 @@ def test_the_commands_are_declared_well() -> None:
     assert_declared_well(domain_commands(DomainRules(organisations())), locales.load("ja"))
 
 
+async def test_help_shows_the_example_of_an_import_with_its_line_break(city: FakeCity) -> None:
+    told = await city.ask("!ヘルプ ドメイン 取込")
+    example = told.split("```\n")[1]
+    assert example == "!ドメイン 取込 domain,organisation\ntown-mori.example.jp,013455\n"
+    await city.confirm(example)
+    assert "town-mori.example.jp" in await city.ask("!ドメイン 一覧")
+
+
 async def test_a_domain_is_added_checked_listed_and_removed(city: FakeCity) -> None:
     assert "まだ何もわかっていません" in await city.ask("!ドメイン 確認 mori-machi.example.jp")
     answer = await city.ask("!ドメイン 追加 Mori-Machi.example.jp 森町（北海道） --備考 代表電話で確認")
