@@ -169,7 +169,7 @@ OPENINGS: dict[str, Opening] = {
     "domain-mistake": lambda page, top: _domain(page, top, "a@b@c"),
     "review-login": lambda page, top: page.goto(f"{top}/review"),
     "review-login-wrong": lambda page, top: _review(page, top, "WRONG"),
-    "review": lambda page, top: _review(page, top, "LOGIN"),
+    "review": lambda page, top: _review(page, top, "K572GM7M"),
 }
 
 
