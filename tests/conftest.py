@@ -19,6 +19,7 @@ from playwright.async_api import Browser
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import oshiyakusho_matrix
+from oshiyakusho_matrix.core import clock
 from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
 from oshiyakusho_matrix.store.engine import create_engine
 from oshiyakusho_matrix.store.schema import create_all
@@ -46,6 +47,12 @@ class ClientOf(Protocol):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest tests, so that no worker ends minutes after the others."""
     items.sort(key=lambda item: "faults" not in item.path.parts)
+
+
+@pytest.fixture(autouse=True)
+def _no_steady_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let go of the clock that a test held steady by serving in this process: the next may set it back."""
+    monkeypatch.setattr(clock, "_steady", [])
 
 
 # --- homeservers
