@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
+from oshiyakusho_matrix.homeserver.interface import Forbidden
 from oshiyakusho_matrix.registration.domain import State
 from oshiyakusho_matrix.registration.tables import application, application_card, application_code
 from oshiyakusho_matrix.registration.views import Ticket
@@ -95,3 +96,14 @@ async def test_the_secretariat_is_reminded_of_what_waits_and_told_each_morning(
     after = desk.city.heard()
     await pass_by(desk, clock, timedelta(days=5))
     assert "おはようございます" not in desk.city.heard()[len(after) :]
+
+
+async def test_what_was_rejected_is_gone_in_time_although_the_homeserver_does_not_end_the_knock(
+    desk: Desk, clock: time_machine.Traveller
+) -> None:
+    ticket = await desk.complete(TARO)
+    desk.city.hs.fail_next("kick", Forbidden("M_FORBIDDEN"))
+    await desk.city.ask(f"!application reject {ticket.reference} 在籍が確認できません")
+    assert await desk.city.parked() == []
+    await pass_by(desk, clock, timedelta(days=91))
+    assert not await exists(desk, ticket)
