@@ -140,7 +140,8 @@ class CityHallApp:
                 roster=roster,
                 rules=rules,
                 bot=bot,
-                hall=self.hall_address,
+                hall=places.hall_address,
+                porch=places.porch_address,
                 doors=homeserver,
             )
         self.mailer = self.registration.mailer
@@ -171,7 +172,7 @@ class CityHallApp:
             outbox=outbox,
             runner=runner,
             confirmations=confirmations,
-            hall_address=self.hall_address,
+            porch_address=places.porch_address,
             register_at=None if reception is None else reception.policy.registration_page,
             max_age=max_age,
             overhear=first_of(*self.registration.overhear, guide.hear),
@@ -283,7 +284,7 @@ class CityHallApp:
             store=self.store,
             rules=self.rules,
             suggestions=asked_once_a_minute(self._suggestions),
-            hall=await self.hall_address(),
+            porch=await self.places.porch_address(),
             operator=operator,
         )
 
@@ -291,7 +292,3 @@ class CityHallApp:
         async with self.store.reading() as connection:
             some = await some_of_each_group(connection, MOST_SUGGESTED)
         return [Suggested(each.slug, each.name.ja, each.name.en) for each in some]
-
-    async def hall_address(self) -> str:
-        """Return where people knock. There is one once ``open`` has returned."""
-        return f"#{await self.places.hall_localpart()}:{self.identity.server_name}"

@@ -44,7 +44,7 @@ async def test_the_declared_city_hall_comes_to_stand(city: FakeCity) -> None:
     assert len(city.hs.world.rooms) == ROOMS
     assert city.hs.calls["create_room"] == ROOMS
     hall = city.room("cityhall")
-    assert hall.content("m.room.join_rules") == {"join_rule": "knock"}
+    assert hall.content("m.room.join_rules") == {"join_rule": "invite"}
     assert city.links("cityhall") == {"cityhall-jimukyoku", "cityhall-genkan", "cityhall-kikaku", "cityhall-zei"}
     assert city.links("cityhall-kikaku") == {"ka-zaisei"}
     assert city.links("ka-zaisei") == {"ka-zaisei-oshirase", "ka-zaisei-danwa"}

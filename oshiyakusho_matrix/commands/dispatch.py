@@ -51,7 +51,7 @@ def first_of(*overhear: Overhear) -> Overhear:
 class Dispatch:
     """The way from a message to a command. Any error but ``Refused`` is the inbox's to retry or park.
 
-    ``hall_address`` returns where people knock, for whoever is no member yet; ``register_at`` the page of the
+    ``porch_address`` returns where people knock, for whoever is no member yet; ``register_at`` the page of the
     registration desk in a language, if the desk is open: then that is the way in. What was asked longer than
     ``max_age`` ago is answered, and not done: nobody expects it any more. A message that ran nothing may be edited
     until it does.
@@ -69,7 +69,7 @@ class Dispatch:
         outbox: Outbox,
         runner: Runner,
         confirmations: Confirmations,
-        hall_address: Callable[[], Awaitable[str]],
+        porch_address: Callable[[], Awaitable[str]],
         register_at: Callable[[str], str] | None = None,
         max_age: timedelta = MAX_AGE,
         overhear: Overhear | None = None,
@@ -82,7 +82,7 @@ class Dispatch:
         self._bot, self._bot_name = bot, bot_name
         self._lookup, self._places = lookup, places
         self._outbox, self._runner, self._confirmations = outbox, runner, confirmations
-        self._hall_address, self._register_at = hall_address, register_at
+        self._porch_address, self._register_at = porch_address, register_at
         self._clock = clock
 
     async def __call__(self, event: InboundEvent) -> Write | None:
@@ -111,8 +111,10 @@ class Dispatch:
         if self._register_at is not None:
             page = self._register_at(asker.language)
             return say("To become a member, apply on the registration page: [{page}]({page})", page=page)
-        hall = await self._hall_address()
-        return say("To become a member, knock at the city hall: [{hall}](https://matrix.to/#/{hall})", hall=hall)
+        porch = await self._porch_address()
+        return say(
+            "To become a member, knock at the city hall's entrance: [{porch}](https://matrix.to/#/{porch})", porch=porch
+        )
 
     async def _obstacle(self, heard: Heard, asker: Asker, event: InboundEvent) -> Refused | None:
         """Return what stands against a command that the asker may use, as far as one has to look for it."""

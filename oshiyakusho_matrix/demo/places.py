@@ -54,9 +54,10 @@ class Division:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What the demo needs to know. ``gated`` are all rooms that only members may be in."""
+    """What the demo needs to know. ``porch`` is where people knock, ``gated`` are all rooms with a gate."""
 
     hall: Place
+    porch: Place
     lobby: tuple[Place, ...]
     office: Place
     groups: tuple[str, ...]
@@ -76,14 +77,16 @@ def places_of(picture: Picture) -> Places:
         raise Misconfigured("There is no city hall on record.")
     rooms = tuple(_rooms(picture, hall))
     office = next((room for room in rooms if room.audience is Audience.SECRETARIAT), None)
+    porch = next((room for room in rooms if room.audience is Audience.NOBODY), None)
     active = [r for r in picture.records.values() if r.lifecycle is Lifecycle.ACTIVE]
     # Stable: within these, they stay as declared. Circles are declared beside divisions, and come after them here.
     active.sort(key=lambda r: (r.space.slug != FAVOURITE, r.space.kind != DIVISION))
     divisions = [_division(picture, r) for r in active if r.space.kind not in (HALL, GROUP)]
-    if office is None or not divisions:
-        raise Misconfigured("The demo needs a city hall with a room for the secretariat and with a division.")
+    if office is None or porch is None or not divisions:
+        raise Misconfigured("The demo needs a city hall with a secretariat's room, an entrance and a division.")
     return Places(
         hall=_place(picture, hall, picture.kinds[hall.space.kind].space),
+        porch=porch,
         lobby=tuple(room for room in rooms if room.audience is Audience.MEMBERS),
         office=office,
         groups=tuple(r.space.name.ja for r in active if r.space.kind == GROUP),

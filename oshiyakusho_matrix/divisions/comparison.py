@@ -53,7 +53,7 @@ async def compare(
     strangers = await find_strangers(store, row, observed, bot=bot)
     if desired is not None:
         return await _leave_unknown(store, plan(desired, observed, bot=bot, strangers=strangers))
-    return list(take_outs(observed, strangers, knocks=False, bot=bot)) if isinstance(observed, Present) else []
+    return list(take_outs(observed, strangers, bot=bot)) if isinstance(observed, Present) else []
 
 
 async def find_strangers(store: Store, row: ManagedRoom, observed: Observed, *, bot: UserId) -> set[UserId]:
@@ -61,6 +61,8 @@ async def find_strangers(store: Store, row: ManagedRoom, observed: Observed, *, 
     if not isinstance(observed, Present) or not row.gated:
         return set()
     inside = set(observed.inside()) - {bot}
+    if row.audience == "nobody":
+        return inside
     async with store.reading() as connection:
         # By the rule of ``ManagedRoom.admits``, but by ids alone: everybody is in the hall.
         strangers = inside - await admitted_among(connection, inside, secretariat=row.audience == "secretariat")

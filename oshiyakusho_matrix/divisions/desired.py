@@ -116,7 +116,6 @@ def desired_room(
         power_levels=power_levels(rule, staff=staff, bot=around.bot, lifecycle=lifecycle),
         state=state,
         children=children if is_space else None,
-        knocks=rule.join_rule is JoinRule.KNOCK,
         archived=lifecycle is Lifecycle.ARCHIVED,
     )
 

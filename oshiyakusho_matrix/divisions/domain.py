@@ -28,10 +28,15 @@ class Allow(StrEnum):
 
 
 class Audience(StrEnum):
-    """Who may be inside. All but ``ANYONE`` are gated: whoever does not belong is taken out."""
+    """Who may be inside. All but ``ANYONE`` are gated: whoever does not belong is taken out.
+
+    ``NOBODY``: the porch 玄関. People knock there, and only the bot is inside: whoever knocks at a room and takes the
+    knock back may read on some homeservers who was in it.
+    """
 
     MEMBERS = "members"
     SECRETARIAT = "secretariat"
+    NOBODY = "nobody"
     ANYONE = "anyone"
 
 

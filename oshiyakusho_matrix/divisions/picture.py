@@ -120,6 +120,8 @@ class Picture:
             space_id=self.room_id(slug),
         )
         staff = self.secretariat if record.space.parent is None else self.heads(slug)
+        if rule.audience is Audience.NOBODY:
+            staff = []  # who is no member may read its state, and none of them is inside
         return desired_room(
             record.space,
             self.kinds[record.space.kind],
@@ -134,7 +136,7 @@ class Picture:
 def _role(rule: RoomRule, *, is_hall: bool) -> str:
     if is_hall and not rule.key:
         return "hall"
-    return "office" if rule.audience is Audience.SECRETARIAT else ""
+    return {Audience.SECRETARIAT: "office", Audience.NOBODY: "porch"}.get(rule.audience, "")
 
 
 async def take_picture(

@@ -208,14 +208,14 @@ def refuse_if(record: SpaceRecord, lifecycle: Lifecycle) -> None:
 
 
 def _keep_addresses(picture: Picture) -> None:
-    """Refuse files that would move the hall or 事務局室: the gate and the secretariat hang on these two rooms."""
+    """Refuse files that would move the hall, 事務局室 or 玄関: gate, secretariat and links hang on these."""
     have = {room.role: room.alias_localpart for room in picture.rooms.values() if room.role}
     for room in (room for slug in picture.records for room in picture.register_of(slug)):
         if room.role in have and have[room.role] != room.alias_localpart:
             raise Refused(
                 say(
-                    "The address #{old} would become #{new}. The hall and the secretariat's room keep theirs for life: "
-                    "put slug, alias and key back as they were in the files.",
+                    "The address #{old} would become #{new}. The hall, the secretariat's room and the entrance keep "
+                    "theirs for life: put slug, alias and key back as they were in the files.",
                     old=have[room.role],
                     new=room.alias_localpart,
                 ),

@@ -37,8 +37,8 @@ from oshiyakusho_matrix.store.unit_of_work import Transaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuilt:
-    """What was found. ``invited`` and ``knocking`` are at the hall's door, ``strangers`` heads in the files who are no
-    members, ``unknown`` rooms that the bot is in and that belong to no record.
+    """What was found. ``invited`` (to the hall) and ``knocking`` are outside, ``strangers`` heads in the files who are
+    no members, ``unknown`` rooms that the bot is in and that belong to no record.
     """
 
     rooms: int
@@ -68,7 +68,8 @@ async def rebuild(app: CityHallApp) -> Rebuilt:
         raise Misconfigured("The database holds a city hall already: rebuild is for an empty one, after a loss.")
     declaration = await asyncio.to_thread(app.load)
     halls, offices = keys_in_role(declaration), keys_in_role(declaration, Audience.SECRETARIAT)
-    found = await find_rooms(app.homeserver, app.identity.bot, people_of=halls | offices)
+    porches = keys_in_role(declaration, Audience.NOBODY)
+    found = await find_rooms(app.homeserver, app.identity.bot, people_of=halls | offices | porches)
     hall = next((room for room in found if room.key in halls), None)
     if hall is None:
         raise Misconfigured(
@@ -76,8 +77,10 @@ async def rebuild(app: CityHallApp) -> Rebuilt:
             "`serve`; if there was, put the files back as they were when it was made."
         )
     office = next((room for room in found if room.key in offices), None)
+    # Before there was a porch, people knocked at the hall.
+    knocking = sorted({user for room in found if room.key in halls | porches for user in room.people("knock")})
     async with app.store.transaction() as tx:
-        rebuilt = await _write(tx, app, declaration, found, hall, office)
+        rebuilt = await _write(tx, app, declaration, found, hall, office, knocking)
         await app.outbox.tell_secretariat(tx, report(rebuilt))
         await note_operator(tx, "rebuild", {}, at=now())
     return rebuilt
@@ -90,6 +93,7 @@ async def _write(
     found: Sequence[FoundRoom],
     hall: FoundRoom,
     office: FoundRoom | None,
+    knocking: Sequence[UserId],
 ) -> Rebuilt:
     bot = app.identity.bot
     await recollect_members(tx, hall=hall.memberships, office=office.memberships if office else {}, bot=bot)
@@ -110,7 +114,7 @@ async def _write(
         heads=heads,
         chats=len(chats),
         invited=[user_id for user_id in invited if user_id not in current],
-        knocking=hall.people("knock"),
+        knocking=knocking,
         strangers=strangers,
         unknown=[room.room_id for room in found if room.room_id not in known | chats],
     )
@@ -142,7 +146,7 @@ def report(rebuilt: Rebuilt) -> Text:
             )
         )
     if rebuilt.knocking:
-        parts.append(say("Knocking at the hall: {users}", users=", ".join(rebuilt.knocking)))
+        parts.append(say("Knocking: {users}", users=", ".join(rebuilt.knocking)))
     if rebuilt.strangers:
         users = ", ".join(rebuilt.strangers)
         parts.append(say("Heads by the files, but not members, so they are no heads: {users}", users=users))

@@ -172,7 +172,7 @@ async def running(settings: Settings) -> AsyncIterator[CityHallApp]:
         if settings.web_listen is not None:
             pages = public_pages(
                 settings.public_url or "",
-                hall=await app.hall_address(),
+                porch=await app.places.porch_address(),
                 routes=await app.routes(settings.operator),
                 sign=app.registration.sign_form,
                 proxies=settings.web_proxies,

@@ -21,8 +21,7 @@ LOCATOR = "jp.oshiyakusho.locator"
 class DesiredRoom:
     """A room as the records want it. ``children`` is None for a room that is no space.
 
-    ``knocks`` says that whoever is outside may ask to come in, so a waiting knock is no trespass. ``archived``: nobody
-    writes there any more, so that its version does not matter.
+    ``archived``: nobody writes there any more, so that its version does not matter.
     """
 
     alias: RoomAlias
@@ -32,7 +31,6 @@ class DesiredRoom:
     state: tuple[StateEvent, ...]
     creation: Content = field(default_factory=dict)
     children: Mapping[RoomId, Content] | None = None
-    knocks: bool = False
     archived: bool = False
 
     def all_state(self) -> Iterator[StateEvent]:
@@ -93,11 +91,11 @@ class Present:
         return next((e for e in self.state if e.type == event_type and e.state_key == state_key), None)
 
     def inside(self) -> dict[UserId, StateEvent]:
-        """Return the membership of all who are joined, invited or knocking."""
+        """Return the membership of all who are joined or invited. Whoever knocks waits outside: that is no trespass."""
         return {
             UserId(e.state_key): e
             for e in self.state
-            if e.type == "m.room.member" and e.content.get("membership") in ("join", "invite", "knock")
+            if e.type == "m.room.member" and e.content.get("membership") in ("join", "invite")
         }
 
 
@@ -129,7 +127,7 @@ class PutState:
 
 @dataclass(frozen=True, slots=True)
 class TakeOut:
-    """Take out, uninvite or turn away somebody who does not belong here.
+    """Take out or uninvite somebody who does not belong here.
 
     ``undone`` is their membership, unless it was the bot that invited them.
     """
@@ -172,7 +170,7 @@ def plan(
             return [put_out(desired.alias)]
         case Present():
             return [
-                *take_outs(observed, strangers, knocks=desired.knocks, bot=bot),
+                *take_outs(observed, strangers, bot=bot),
                 *_state_changes(desired, observed, bot),
                 *_unlinks(desired, observed, bot),
                 *_additions(desired, observed, bot),
@@ -206,11 +204,10 @@ def _undone(event: StateEvent | None, bot: UserId) -> StateEvent | None:
     return event if event is not None and event.sender != bot else None
 
 
-def take_outs(observed: Present, strangers: Set[UserId], *, knocks: bool, bot: UserId) -> Iterator[TakeOut]:
-    """Yield who has to leave. With ``knocks``, whoever waits at the door may wait."""
+def take_outs(observed: Present, strangers: Set[UserId], *, bot: UserId) -> Iterator[TakeOut]:
+    """Yield who has to leave."""
     for user_id, event in observed.inside().items():
-        waiting = knocks and event.content.get("membership") == "knock"
-        if user_id in strangers and not waiting:
+        if user_id in strangers:
             yield TakeOut(observed.room_id, user_id, _undone(event, bot))
 
 

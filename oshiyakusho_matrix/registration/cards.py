@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from oshiyakusho_matrix.core.clock import JST
@@ -15,6 +16,10 @@ from oshiyakusho_matrix.registration.particulars import Particulars
 CONTENT_KEY: Final = "jp.oshiyakusho.application"
 _NUMBER_KEY: Final = "jp.oshiyakusho.application.card"
 _ASKED_BY_KEY: Final = "jp.oshiyakusho.application.asked_by"
+
+#: How many of several applications are named.
+_NAMED: Final = 3
+_NO_DETAILS: Final[Mapping[Flag, Text]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +47,20 @@ def read_mark(content: Mapping[str, Any]) -> Mark | None:
     return Mark(reference, content.get(_NUMBER_KEY), purpose, content.get(_ASKED_BY_KEY))
 
 
-def card(application: Application, *, department: str, remembers: str = "", answered: bool = False) -> Text:
+def card(
+    application: Application,
+    *,
+    department: str,
+    details: Mapping[Flag, Text] = _NO_DETAILS,
+    remembers: str = "",
+    answered: bool = False,
+) -> Text:
     """Return what the secretariat decides on. ``remembers``: the domain that an approval says to be the body's.
 
+    ``details`` is what else there is to say of some flags.
     ``answered``: it is shown again because the applicant answered, so that nobody takes it for another application.
     """
-    lines = facts(application, department=department)
+    lines = facts(application, department=department, details=details)
     if answered:
         lines.insert(
             0,
@@ -76,7 +89,7 @@ def card(application: Application, *, department: str, remembers: str = "", answ
     )
 
 
-def facts(application: Application, *, department: str) -> list[Text]:
+def facts(application: Application, *, department: str, details: Mapping[Flag, Text] = _NO_DETAILS) -> list[Text]:
     """Return what was said and proven, a line each."""
     lines = [
         say("- Organisation: {organisation}", organisation=application.organisation_name),
@@ -91,22 +104,43 @@ def facts(application: Application, *, department: str) -> list[Text]:
         lines.append(say("- Matrix account not proven yet"))
     else:
         lines.append(say("- Has no Matrix account yet; gets one after approval"))
-    lines += flag_lines(application.flags)
+    lines += flag_lines(application.flags, details)
     if application.assigned_to is not None:
         lines.append(say("- In the hands of {user}", user=application.assigned_to))
     return lines
 
 
-def flag_lines(flags: Collection[Flag]) -> list[Text]:
+def flag_lines(flags: Collection[Flag], details: Mapping[Flag, Text] = _NO_DETAILS) -> list[Text]:
     """Return what to look at, a line each."""
-    return [say("- ⚠ {flag}", flag=FLAGS[flag]) for flag in sorted(flags)]
+    return [
+        say("- ⚠ {flag}: {detail}", flag=FLAGS[flag], detail=details[flag])
+        if flag in details
+        else say("- ⚠ {flag}", flag=FLAGS[flag])
+        for flag in sorted(flags)
+    ]
 
 
-def sheet(application: Application, particulars: Particulars) -> Text:
+def references(found: Sequence[str]) -> Text:
+    """Name applications by their reference numbers, and say how many more there are."""
+    named, more = ", ".join(found[:_NAMED]), len(found) - _NAMED
+    if more <= 0:
+        return say("{references}", references=named)
+    return say("{references} and {more} more", references=named, more=more)
+
+
+def take_back_hint(reference: str) -> Text:
+    """Say how an approval is taken back."""
+    return say(
+        "As long as nobody was let in, `!application reject {reference} --take-back REASON` takes the approval back.",
+        reference=reference,
+    )
+
+
+def sheet(application: Application, particulars: Particulars, *, details: Mapping[Flag, Text] = _NO_DETAILS) -> Text:
     """Return what ``!application show`` says."""
     lines = [
         say("- State: {state}", state=STATES[application.state]),
-        *facts(application, department=particulars.department),
+        *facts(application, department=particulars.department, details=details),
         say("- Filed: {when}", when=moment(application.created_at)),
     ]
     if application.decided_by is not None and application.decided_at is not None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel
 
 from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
-from oshiyakusho_matrix.commands.reading.arguments import Positional, Rest
+from oshiyakusho_matrix.commands.reading.arguments import Option, Positional, Rest
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.sealing import Sealer
@@ -40,6 +40,10 @@ class Reasoned(BaseModel):
         str,
         Rest(ja="理由", about=say("Why; the applicant reads it."), example="在籍が確認できませんでした", private=True),
     ]
+    # A reply to the question under a card never has it: a tap is not enough to undo what somebody decided.
+    take_back: Annotated[
+        bool, Option(ja="承認取消", about=say("Takes an approval back by which nobody was let in yet."))
+    ] = False
 
 
 class Question(BaseModel):
@@ -86,7 +90,7 @@ def application_commands(decisions: Decisions, *, sealer: Sealer, review_url: st
                 login=login,
                 minutes=int(LOGIN_LASTS.total_seconds() // 60),
             ),
-            sheet=sheet(application, open_particulars(sealer, row)),
+            sheet=sheet(application, open_particulars(sealer, row), details=await decisions.details(call.tx, row)),
         )
         return Answer(text, target=reference)
 
@@ -101,10 +105,34 @@ def application_commands(decisions: Decisions, *, sealer: Sealer, review_url: st
 
     async def reject(call: Call[Reasoned]) -> Answer:
         reference = call.arguments.reference
+        if call.arguments.take_back:
+            return await take_back(call)
         await decisions.reject(call.tx, reference, by=call.asker.user_id, reason=call.arguments.words)
         return Answer(
             say("Application {reference} is rejected; the applicant reads why.", reference=reference), target=reference
         )
+
+    async def take_back(call: Call[Reasoned]) -> Answer:
+        reference = call.arguments.reference
+        application, remembered = await decisions.take_back(
+            call.tx, reference, by=call.asker.user_id, reason=call.arguments.words
+        )
+        left = []
+        if remembered is not None:
+            left.append(
+                say(
+                    "{domain} still counts as that of {organisation}, for everybody. `!domain remove {domain}` changes "
+                    "that.",
+                    domain=remembered,
+                    organisation=application.organisation_name,
+                )
+            )
+        text = say(
+            "The approval of application {reference} is taken back: it is rejected, and the applicant reads why.",
+            *left,
+            reference=reference,
+        )
+        return Answer(text, target=reference)
 
     async def ask(call: Call[Question]) -> Answer:
         reference = call.arguments.reference

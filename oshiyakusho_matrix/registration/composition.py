@@ -27,7 +27,13 @@ from oshiyakusho_matrix.registration.accounts.controller import AccountControlle
 from oshiyakusho_matrix.registration.accounts.service import KIND as ACCOUNT
 from oshiyakusho_matrix.registration.accounts.service import Offers
 from oshiyakusho_matrix.registration.commands import application_commands
-from oshiyakusho_matrix.registration.controller import EVERY_MORNING, ApplicationController, Doors, Morning
+from oshiyakusho_matrix.registration.controller import (
+    EVERY_MORNING,
+    ApplicationController,
+    Doors,
+    Morning,
+    next_morning,
+)
 from oshiyakusho_matrix.registration.correspondence import Correspondence, Withholding, note_end
 from oshiyakusho_matrix.registration.decisions import Decisions
 from oshiyakusho_matrix.registration.domains.service import DomainRules
@@ -112,7 +118,7 @@ class ClosedRegistration:
 
 
 class Registration(ClosedRegistration):
-    """The desk with its ways in. ``doors`` is the homeserver; ``hall`` returns the address at which people knock."""
+    """The desk with its ways in. ``doors`` is the homeserver; ``hall`` and ``porch`` return addresses."""
 
     desk: RegistrationDesk
     decisions: Decisions
@@ -129,6 +135,7 @@ class Registration(ClosedRegistration):
         rules: DomainRules,
         bot: UserId,
         hall: Callable[[], Awaitable[str]],
+        porch: Callable[[], Awaitable[str]],
         doors: Doors,
     ) -> None:
         super().__init__(store=store, work=work)
@@ -160,6 +167,7 @@ class Registration(ClosedRegistration):
             work=work,
             bot=bot,
             hall=hall,
+            porch=porch,
             offers=offers,
         )
         self.mailer = MailSender(store, Withholding(reception.mail), mail, sealer, on_end=[note_end])
@@ -187,7 +195,8 @@ class Registration(ClosedRegistration):
 
     async def open(self, tx: Transaction) -> None:
         """Begin the days, try mails at once, and note which key seals from now on."""
-        await self._work.ask(tx, EVERY_MORNING)
+        # A morning that went by while nobody served is made up for: then the key is due since.
+        await self._work.ask(tx, EVERY_MORNING, due=next_morning(now()))
         await self.mailer.hurry(tx)
         await note_key(tx, self._sealer, at=now())
 

@@ -79,15 +79,15 @@ class ApplicationController:
     async def _end_knock(self, account: UserId) -> None:
         """Whoever is not let in need not wait at the door. A member who knocks is none of our business."""
         async with self._store.reading() as connection:
-            hall = await room_in_role(connection, "hall")
+            porch = await room_in_role(connection, "porch")
             member = await find_member(connection, account)
             # Whoever withdrew may knock for another application by now.
             others = await find_by_account(connection, account, sorted(CLAIMABLE))
-        if hall is None or hall.room_id is None or others or (member is not None and member.current):
+        if porch is None or porch.room_id is None or others or (member is not None and member.current):
             return
-        content = await self._doors.state_content(hall.room_id, "m.room.member", account)
+        content = await self._doors.state_content(porch.room_id, "m.room.member", account)
         if content is not None and content.get("membership") == "knock":
-            await self._doors.kick(hall.room_id, account, CLOSED, seen="knock")
+            await self._doors.kick(porch.room_id, account, CLOSED, seen="knock")
 
 
 class Morning:

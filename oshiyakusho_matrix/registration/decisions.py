@@ -1,11 +1,12 @@
 """The secretariat's side of the registration desk: see, ask, approve, reject; and the rule that approves by itself.
 
 Called by ``commands`` (which reactions to a card run too), ``controller`` and the applicant's side. The first decision
-wins: the lifecycle refuses a second one, and the refusal says who made the first.
+wins: the lifecycle refuses a second one, and the refusal says who made the first. Only an approval that let nobody in
+yet can be taken back, and never by a reaction.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -17,16 +18,17 @@ from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId, spelt
 from oshiyakusho_matrix.core.sealing import Sealer
-from oshiyakusho_matrix.core.text import fold, say
+from oshiyakusho_matrix.core.text import Text, fold, say
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Work, WorkKey
-from oshiyakusho_matrix.registration.cards import Mark, card, flag_lines, moment
+from oshiyakusho_matrix.registration.cards import Mark, card, flag_lines, moment, take_back_hint
 from oshiyakusho_matrix.registration.cases import application_key, move, take_up
 from oshiyakusho_matrix.registration.correspondence import Correspondence
 from oshiyakusho_matrix.registration.domain import (
     OPEN,
     STATES,
     Application,
+    Flag,
     OutOfOrder,
     State,
     Step,
@@ -118,10 +120,22 @@ class Decisions:
     async def reject(self, tx: Transaction, reference: str, *, by: UserId, reason: str) -> Application:
         """Reject for a reason that the applicant reads."""
         row = await self._undecided(tx, reference)
-        words = seal_words(self._sealer, row, reason=reason)
-        row = await self._move(tx, row, Step.REJECT, sealed_words=words, decided_by=by, decided_at=now())
-        await self._tell(tx, row, rejected_letter(reference=reference, page=self._correspondence.page(row)))
-        return read_application(row)
+        return await self._reject(tx, row, Step.REJECT, by=by, reason=reason)
+
+    async def take_back(
+        self, tx: Transaction, reference: str, *, by: UserId, reason: str
+    ) -> tuple[Application, str | None]:
+        """Reject what was approved, as long as nobody was let in by it.
+
+        Return the application, and the domain that still counts as that of its body, if the approval said so.
+        """
+        row = await take_up(tx, reference)
+        if row.state != State.APPROVED.value:
+            row = await self._undecided(tx, reference)
+        one = await self._reject(tx, row, Step.TAKE_BACK, by=by, reason=reason)
+        verdict = await self._rules.look(tx.connection, row.domain)
+        remembered = ties_domain(one) and verdict.organisation == one.organisation
+        return one, verdict.anchor if remembered else None
 
     async def ask(self, tx: Transaction, reference: str, *, by: UserId, question: str) -> Application:
         """Ask the applicant something; the application waits for the answer."""
@@ -150,6 +164,10 @@ class Decisions:
                 row = await take_up(tx, reference)
         return read_application(row), row
 
+    async def details(self, tx: Transaction, row: Row[Any]) -> Mapping[Flag, Text]:
+        """Return what else there is to say of some flags, as things stand now."""
+        return await self._examiner.details(tx.connection, row)
+
     async def hand_out_login(self, tx: Transaction, reference: str, *, to: UserId) -> str:
         """Return a login to the review page of an application, for one use within ten minutes."""
         await tx.connection.execute(delete(review_login).where(review_login.c.expires_at < now()))
@@ -173,14 +191,14 @@ class Decisions:
         logger.info("an application was reviewed", application=reference)
         await note_opened(tx, "application show", reference, actor=granted.asked_by, at=now())
         words = open_words(self._sealer, row)
-        same, similar = await self._examiner.others(tx.connection, row)
+        others = await self._examiner.others(tx.connection, row)
         return ReviewView(
             application=read_application(row),
             particulars=open_particulars(self._sealer, row),
             domain_says=(await self._rules.look(tx.connection, row.domain)).reason,
             question=words["question"],
             answer=words["answer"],
-            others=(*same, *similar),
+            others=[reference for found in others.values() for reference in found],
         )
 
     async def _use_up(self, tx: Transaction, reference: str, login: str) -> Row[Any] | None:
@@ -205,6 +223,12 @@ class Decisions:
         await self._tell(tx, row, letter)
         return read_application(row), keys
 
+    async def _reject(self, tx: Transaction, row: Row[Any], step: Step, *, by: UserId, reason: str) -> Application:
+        words = seal_words(self._sealer, row, reason=reason)
+        row = await self._move(tx, row, step, sealed_words=words, decided_by=by, decided_at=now())
+        await self._tell(tx, row, rejected_letter(reference=row.reference, page=self._correspondence.page(row)))
+        return read_application(row)
+
     async def _admit(self, tx: Transaction, row: Row[Any], *, by: UserId) -> tuple[Row[Any], Sequence[WorkKey]]:
         user_id = UserId(row.account)
         await self._roster.admit(tx, user_id, by=by)
@@ -227,9 +251,11 @@ class Decisions:
         row = await take_up(tx, reference)
         # Who decided has not withdrawn it: that was the applicant.
         if row.decided_by is not None and row.state != State.WITHDRAWN.value:
+            way_back = [take_back_hint(reference)] if row.state == State.APPROVED.value else []
             raise OutOfOrder(
                 say(
                     "Application {reference} is {state}: {user} decided so at {when}.",
+                    *way_back,
                     reference=reference,
                     state=STATES[State(row.state)],
                     user=row.decided_by,
@@ -254,7 +280,8 @@ class Decisions:
         row = await self._set(tx, row, cards=row.cards + 1)
         one, department = read_application(row), open_particulars(self._sealer, row).department
         anchor = (await self._rules.look(tx.connection, row.domain)).anchor if ties_domain(one) else ""
-        text = card(one, department=department, remembers=anchor, answered=answered)
+        details = await self._examiner.details(tx.connection, row)
+        text = card(one, department=department, details=details, remembers=anchor, answered=answered)
         await self._outbox.tell_secretariat(tx, text, extra=Mark(row.reference, row.cards).content())
 
     async def _tell(self, tx: Transaction, row: Row[Any], letter: Any) -> None:

@@ -38,6 +38,7 @@ class Step(StrEnum):
     ANSWER = "answer"
     APPROVE = "approve"
     REJECT = "reject"
+    TAKE_BACK = "take back"
     ADMIT = "admit"
     WITHDRAW = "withdraw"
     LEAVE = "leave"
@@ -63,6 +64,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Step], State]] = {
     (State.ASKED, Step.WITHDRAW): State.WITHDRAWN,
     (State.APPROVED, Step.PROVE_ACCOUNT): State.APPROVED,
     (State.APPROVED, Step.ADMIT): State.ADMITTED,
+    (State.APPROVED, Step.TAKE_BACK): State.REJECTED,
     (State.APPROVED, Step.WITHDRAW): State.WITHDRAWN,
     (State.ADMITTED, Step.LEAVE): State.FORMER,
 }
@@ -128,7 +130,7 @@ class Flag(StrEnum):
 FLAGS: Final[Mapping[Flag, Text]] = {
     Flag.SHARED_MAILBOX: say("the mailbox may be shared by several people"),
     Flag.TAGGED_ADDRESS: say("the address has a tag (name+tag@…)"),
-    Flag.UNKNOWN_DOMAIN: say("nothing is known about the mail domain"),
+    Flag.UNKNOWN_DOMAIN: say("the mail domain alone proves nothing"),
     Flag.SUSPICIOUS_DOMAIN: say("the mail domain looks like that of a public body and is not"),
     Flag.UNTIED_DOMAIN: say("the mail domain is that of a public body, but of which one is not known"),
     Flag.OTHER_ORGANISATION: say("the mail domain belongs to another organisation than the one chosen"),
@@ -209,6 +211,7 @@ STEPS: Final[Mapping[Step, Text]] = {
     Step.ANSWER: say("the applicant answers"),
     Step.APPROVE: say("the secretariat approves"),
     Step.REJECT: say("the secretariat rejects"),
+    Step.TAKE_BACK: say("the secretariat takes the approval back"),
     Step.ADMIT: say("the account is let in"),
     Step.WITHDRAW: say("the applicant withdraws"),
     Step.LEAVE: say("the membership ends"),

@@ -1,5 +1,6 @@
 """Collects what is known about an application: its mailbox, domain, person and account. Used by ``decisions``."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -7,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.core.clock import JST, now
 from oshiyakusho_matrix.core.sealing import Sealer
+from oshiyakusho_matrix.core.text import Text
 from oshiyakusho_matrix.registration.addresses import parse_address
+from oshiyakusho_matrix.registration.cards import references
 from oshiyakusho_matrix.registration.domain import Flag
 from oshiyakusho_matrix.registration.domains import DomainRules
 from oshiyakusho_matrix.registration.findings import Findings, decide_flags
@@ -26,21 +29,29 @@ class Examiner:
         """Return what a reviewer should look at, as things stand now."""
         return decide_flags(row.shared, row.tagged, read_application(row), await self._find(connection, row))
 
-    async def others(self, connection: AsyncConnection, row: Row[Any]) -> tuple[list[str], list[str]]:
-        """Return others of the same mailbox, and of the same person; they may have been indexed under an older key."""
+    async def details(self, connection: AsyncConnection, row: Row[Any]) -> Mapping[Flag, Text]:
+        """Return what else there is to say of some flags: which others there are, why the domain proves nothing."""
+        others = await self.others(connection, row)
+        reason = (await self._rules.look(connection, row.domain)).reason
+        named = {flag: references(found) for flag, found in others.items() if found}
+        return {Flag.UNKNOWN_DOMAIN: reason, Flag.SUSPICIOUS_DOMAIN: reason, **named}
+
+    async def others(self, connection: AsyncConnection, row: Row[Any]) -> Mapping[Flag, Sequence[str]]:
+        """Return others by what they are flagged for; they may have been indexed under an older key."""
         who = open_particulars(self._sealer, row)
         mailbox = parse_address(who.address).mailbox
         person = person_of(who, row.organisation or row.organisation_name)
-        return await others_like(
+        same, similar = await others_like(
             connection,
             row,
             mailboxes=self._sealer.indexes(mailbox, "application.mailbox"),
             people=self._sealer.indexes(person, "application.person"),
         )
+        return {Flag.SECOND_ACCOUNT: same, Flag.SIMILAR_NAME: similar}
 
     async def _find(self, connection: AsyncConnection, row: Row[Any]) -> Findings:
         verdict = await self._rules.look(connection, row.domain)
-        same, similar = await self.others(connection, row)
+        others = await self.others(connection, row)
         ends = open_particulars(self._sealer, row).term_ends
         known = await find_member(connection, row.account) if row.account else None
         chosen = self._rules.organisations.get(row.organisation or "")
@@ -51,8 +62,8 @@ class Examiner:
             tied_name=verdict.name,
             candidates=verdict.candidates,
             ministry="" if chosen is None else chosen.parent,
-            mailbox_known=bool(same),
-            name_known=bool(similar),
+            mailbox_known=bool(others[Flag.SECOND_ACCOUNT]),
+            name_known=bool(others[Flag.SIMILAR_NAME]),
             term_over=ends is not None and ends < now().astimezone(JST).date(),
             removed_before=known is not None and not known.current,
         )

@@ -68,7 +68,7 @@ class Submissions(Protocol):
 
 
 class RegistrationDesk:
-    """``hall`` returns the address at which people knock."""
+    """``porch`` returns the address at which people knock, ``hall`` that of the root space."""
 
     def __init__(
         self,
@@ -79,10 +79,12 @@ class RegistrationDesk:
         work: Work,
         bot: UserId,
         hall: Callable[[], Awaitable[str]],
+        porch: Callable[[], Awaitable[str]],
         offers: Offers,
     ) -> None:
         self._sealer, self._mailbox, self._submissions = sealer, mailbox, submissions
-        self._work, self._bot, self._hall, self._offers = work, bot, hall, offers
+        self._work, self._bot, self._offers = work, bot, offers
+        self._hall, self._porch = hall, porch
 
     async def file(self, tx: Transaction, form: Form, *, token: str) -> Ticket:
         """Keep a form and mail the code. The same ``token`` again is the same application, and changes nothing."""
@@ -146,6 +148,7 @@ class RegistrationDesk:
             mail=MailState(row.mail),
             claim=self._claim(row) if one.account is None and one.state in CLAIMABLE else None,
             hall=await self._hall(),
+            porch=await self._porch(),
             bot=self._bot,
             may_resend_at=None if last is None else last + RESEND_AFTER,
             tries_left=max(CODE_TRIES - one.tries, 0),

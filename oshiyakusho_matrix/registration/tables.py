@@ -218,12 +218,19 @@ async def in_states(connection: AsyncConnection, states: Sequence[State]) -> lis
 async def others_like(
     connection: AsyncConnection, row: Row[Any], *, mailboxes: Sequence[str], people: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """Return other applications with a proven mailbox: those of the same mailbox, and those of the same person."""
-    query = select(application.c.reference, application.c.mailbox).where(
-        application.c.reference != row.reference,
-        application.c.mailbox_proven_at.is_not(None),
-        application.c.state != State.WITHDRAWN,
-        or_(application.c.mailbox.in_(mailboxes), application.c.person.in_(people)),
+    """Return other applications with a proven mailbox: those of the same mailbox, and those of the same person.
+
+    The newest come first.
+    """
+    query = (
+        select(application.c.reference, application.c.mailbox)
+        .where(
+            application.c.reference != row.reference,
+            application.c.mailbox_proven_at.is_not(None),
+            application.c.state != State.WITHDRAWN,
+            or_(application.c.mailbox.in_(mailboxes), application.c.person.in_(people)),
+        )
+        .order_by(application.c.created_at.desc(), application.c.reference)
     )
     found = (await connection.execute(query)).all()
     same = [each.reference for each in found if each.mailbox in mailboxes]

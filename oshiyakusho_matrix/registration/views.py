@@ -63,13 +63,17 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusView:
-    """What the status page shows. ``claim`` is the claim code, while an account is still to be proven."""
+    """What the status page shows. ``claim`` is the claim code, while an account is still to be proven.
+
+    ``hall`` and ``porch`` are addresses, the second that at which people knock.
+    """
 
     application: Application
     mailbox: str
     mail: MailState
     claim: str | None
     hall: str
+    porch: str
     bot: UserId
     may_resend_at: datetime | None
     tries_left: int

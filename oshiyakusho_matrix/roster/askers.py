@@ -8,7 +8,7 @@ from sqlalchemy import select
 from oshiyakusho_matrix.commands.chats.tables import direct_chat
 from oshiyakusho_matrix.commands.interface import Asker, Role
 from oshiyakusho_matrix.commands.language import preferred_language
-from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.core.ids import RoomId, UserId, server_of
 from oshiyakusho_matrix.homeserver.interface import Forbidden, RoomReader
 from oshiyakusho_matrix.roster.tables import find_managed_room, find_member, room_in_role
 from oshiyakusho_matrix.store.unit_of_work import Store
@@ -80,11 +80,27 @@ class RosterPlaces:
             office = await room_in_role(connection, "office")
         return office.room_id if office else None
 
+    async def porch(self) -> RoomId | None:
+        """Return which room is 玄関, where people knock; None while it is not made."""
+        async with self._store.reading() as connection:
+            porch = await room_in_role(connection, "porch")
+        return porch.room_id if porch else None
+
     async def hall_localpart(self) -> str:
         """Return what the addresses of the hall and of chats begin with: as shipped, while it is not on record."""
         async with self._store.reading() as connection:
             hall = await room_in_role(connection, "hall")
         return hall.alias_localpart if hall else _HALL
+
+    async def hall_address(self) -> str:
+        """Return the address of the hall."""
+        return f"#{await self.hall_localpart()}:{server_of(self._bot)}"
+
+    async def porch_address(self) -> str:
+        """Return the address at which people knock: that of the hall as long as the records know of no porch."""
+        async with self._store.reading() as connection:
+            porch = await room_in_role(connection, "porch")
+        return f"#{porch.alias_localpart}:{server_of(self._bot)}" if porch else await self.hall_address()
 
     async def listens(self, room_id: RoomId) -> bool:
         """Tell whether the room is managed, or an open direct chat."""

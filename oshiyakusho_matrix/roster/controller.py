@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -19,6 +19,9 @@ from oshiyakusho_matrix.roster.tables import find_member, managed_rooms, unreada
 from oshiyakusho_matrix.store.unit_of_work import Store
 
 logger = structlog.get_logger(__name__)
+
+#: What clients show to a member whose knock is ended because they are invited, or inside.
+BELONGS: Final = "会員の方です。招待から市役所へお入りください。 / You are a member: enter by your invitation."
 
 #: A room of the register that exists, with its id.
 Made = tuple[ManagedRoom, RoomId]
@@ -69,10 +72,13 @@ class MemberController:
         places: dict[str, HallState] = {"hall": member.hall, "office": member.office}
         said: list[Text] = []
         failures: list[CityHallError] = []
+        porch = next((room_id for room, room_id in rooms if room.role == "porch"), None)
+        knocked = porch is not None and await self._membership(porch, member.user_id) == "knock"
         for room, room_id in rooms:
             try:
                 if room.role == "hall" or (room.role == "office" and member.secretariat):
-                    places[room.role], text = await self._invite(member, room, room_id, places[room.role])
+                    before = places[room.role]
+                    places[room.role], text = await self._invite(member, room, room_id, before, knocked=knocked)
                     said.append(text)
                 elif room.role == "office":
                     await self._remove_from((room, room_id), member.user_id)
@@ -84,12 +90,17 @@ class MemberController:
             await self._roster.note_place(tx, member, hall=places["hall"], office=places["office"])
         if failures:
             raise worst(failures)
+        if porch is not None and knocked:
+            # Only now: until the invitation is out, their knock says that it is still owed to them.
+            await self._doors.kick(porch, member.user_id, BELONGS, seen="knock")
         return said
 
     async def _invite(
-        self, member: Member, room: ManagedRoom, room_id: RoomId, before: HallState
+        self, member: Member, room: ManagedRoom, room_id: RoomId, before: HallState, *, knocked: bool
     ) -> tuple[HallState, Text]:
         seen = await self._membership(room_id, member.user_id)
+        if knocked and seen in (None, "leave"):
+            seen = "knock"
         invite, after = decide_invite(seen, before)
         if invite:
             await self._doors.invite(room_id, member.user_id)
@@ -142,7 +153,7 @@ class MemberController:
 
     async def _remove_from(self, made: Made, user_id: UserId, *, seen: str | None = None) -> None:
         room, room_id = made
-        if room.role == "hall" and (seen := await self._membership(room_id, user_id)) == "knock":
+        if room.role == "porch" and (seen := await self._membership(room_id, user_id)) == "knock":
             return  # may wait there
         self._measures.took_out(await self._doors.kick(room_id, user_id, OUTSIDE, seen=seen))
 

@@ -50,7 +50,8 @@ class Member:
 class ManagedRoom:
     """A room that the bot made or will make. ``alias_localpart`` names it for good; ``audience`` as in the kind.
 
-    ``role`` is ``hall`` for the root space, ``office`` for 事務局室, and empty for all others.
+    ``role`` is ``hall`` for the root space, ``office`` for 事務局室, ``porch`` for 玄関, where people knock, and empty
+    for all others.
     """
 
     alias_localpart: str
@@ -62,21 +63,23 @@ class ManagedRoom:
 
     @property
     def gated(self) -> bool:
-        """Return whether only members (or the secretariat) may be inside."""
+        """Return whether only members, only the secretariat, or nobody may be inside."""
         return self.audience != "anyone"
 
     def admits(self, somebody: Member | None) -> bool:
         """Return whether somebody, by their record, may be inside."""
         if not self.gated:
             return True
-        return somebody is not None and somebody.current and (self.audience != "secretariat" or somebody.secretariat)
+        if somebody is None or not somebody.current or self.audience == "nobody":
+            return False
+        return self.audience != "secretariat" or somebody.secretariat
 
 
 def decide_invite(seen: str | None, before: HallState) -> tuple[bool, HallState]:
     """Decide whether to invite a current member into a room, and where they then stand.
 
-    ``seen`` is their membership there (None for none). A knock is always answered; somebody who left is
-    left in peace.
+    ``seen`` is their membership there (None for none), ``knock`` if they wait in the porch. A knock is always
+    answered; somebody who left is left in peace.
     """
     match seen:
         case "join":

@@ -41,20 +41,19 @@ class RoomWatch:
             if room is None:
                 return None
             member = await find_member(connection, event.state_key) if event.type == "m.room.member" else None
-        current = member is not None and member.current
-        knocking = (
-            room.role == "hall"
-            and event.type == "m.room.member"
-            and event.content.get("membership") == "knock"
-            and not current
-        )
+        knocking = event.type == "m.room.member" and event.content.get("membership") == "knock"
         # Whoever does not belong is the room's business alone: it takes them out and says who brought them, which would
         # go unseen if the person's own key were faster.
         belongs = event.type == "m.room.member" and room.admits(member)
-        # Whoever belongs there may come and go: looking at the whole room each time would cost more the more come.
-        moved = belongs and event.sender == event.state_key
+        # Whoever belongs there may come and go, and anybody may go or take a knock back: looking at the whole room each
+        # time would cost more the more come.
+        own = event.type == "m.room.member" and event.sender == event.state_key
+        moved = own and (belongs or event.content.get("membership") == "leave")
 
         async def write(tx: Transaction) -> None:
+            if knocking and member is not None and member.current:
+                await self._work.ask(tx, member_key(event.state_key or ""), priority=Priority.ASKED)
+                return
             if knocking:
                 await self._tell_of_knock(tx, event)
                 return

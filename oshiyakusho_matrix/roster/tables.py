@@ -61,7 +61,7 @@ affiliation = Table(
 _ADMITTED = member.c.standing + "" == Standing.ADMITTED
 
 #: What a room of the register can be.
-AUDIENCES, ROLES = ("members", "secretariat", "anyone"), ("", "hall", "office")
+AUDIENCES, ROLES = ("members", "secretariat", "nobody", "anyone"), ("", "hall", "office", "porch")
 
 
 def _member(row: Row[Any]) -> Member:
@@ -181,7 +181,7 @@ async def leaving_among(connection: AsyncConnection, users: Iterable[str]) -> se
 async def managed_rooms(
     connection: AsyncConnection, *, owners: Collection[str] | None = None, in_roles: bool = False
 ) -> Sequence[ManagedRoom]:
-    """Return the register of rooms, or those of some owners (``space:zaisei``), or only the hall and 事務局室."""
+    """Return the register of rooms, or those of some owners (``space:zaisei``), or only those in a role."""
     query = select(managed_room).order_by(managed_room.c.alias_localpart)
     if owners is not None:
         query = query.where(managed_room.c.owner.in_(owners))
@@ -211,7 +211,7 @@ async def rooms_by_id(connection: AsyncConnection, room_ids: Collection[str]) ->
 
 
 async def room_in_role(connection: AsyncConnection, role: str) -> ManagedRoom | None:
-    """Return the room that is the ``hall`` or the ``office``."""
+    """Return the room that is the ``hall``, the ``office`` or the ``porch``."""
     row = (await connection.execute(select(managed_room).where(managed_room.c.role == role))).one_or_none()
     return _managed_room(row) if row else None
 

@@ -20,7 +20,7 @@ from oshiyakusho_matrix.web.visits import Route
 def public_pages(
     public_url: str,
     *,
-    hall: str | None = None,
+    porch: str | None = None,
     routes: Sequence[Route] = (),
     sign: Callable[[str], str] | None = None,
     proxies: Sequence[Network] = (),
@@ -28,13 +28,13 @@ def public_pages(
 ) -> web.Application:
     """Return the application.
 
-    ``public_url`` is how people reach it (https turns HSTS on); ``hall`` is the address of the city hall's space, such
-    as ``#cityhall:example.jp``, and None leaves it to the reader to ask for it. ``routes`` are pages with forms.
+    ``public_url`` is how people reach it (https turns HSTS on); ``porch`` is the address at which people knock, such
+    as ``#cityhall-genkan:example.jp``, and None leaves it to the reader to ask for it. ``routes`` are pages with forms.
     ``sign`` returns a keyed digest for their tokens; without one, forms that are open do not outlive a restart.
     ``proxies`` are the networks of those in front of us, and ``rate`` how much one client may send.
     """
     layout = Layout(public_url)
-    site = build_site(public_url, hall, layout=layout)
+    site = build_site(public_url, porch, layout=layout)
     forms = Forms(
         layout=layout, tokens=FormTokens(sign or _own_digest()), limits=RateLimits(rate or Rate()), proxies=proxies
     )

@@ -84,10 +84,10 @@ def _path(name: str) -> str:
     return "/" if name == WELCOME else "/handbook/" if name == "index" else f"/handbook/{name}"
 
 
-def build_site(public_url: str, hall: str | None, *, layout: Layout | None = None) -> Site:
+def build_site(public_url: str, porch: str | None, *, layout: Layout | None = None) -> Site:
     """Render everything. KeyError if a page of the handbook links to one that there is not: that is a bug."""
     layout = layout or Layout(public_url)
-    address = _address(hall)
+    address = _address(porch)
     pages = {
         (lang, name): _page(lang, name, layout.prefix, layout.words(address, lang))
         for lang in LANGUAGES
@@ -110,18 +110,20 @@ def build_site(public_url: str, hall: str | None, *, layout: Layout | None = Non
     return Site(documents, moved, errors)
 
 
-def _address(hall: str | None) -> Text:
-    return say("`{hall}`", hall=hall) if hall else say("`#cityhall:SERVER` (ask the secretariat for the server's name)")
+def _address(porch: str | None) -> Text:
+    if porch:
+        return say("`{porch}`", porch=porch)
+    return say("`#cityhall-genkan:SERVER` (ask the secretariat for the server's name)")
 
 
 def _packaged(*parts: str) -> Traversable:
     return files("oshiyakusho_matrix.web").joinpath(*parts)
 
 
-def _page(language: str, name: str, prefix: str, hall: str) -> Page:
+def _page(language: str, name: str, prefix: str, porch: str) -> Page:
     source = _packaged("handbook", language, f"{name}.md").read_text(encoding="utf-8")
     if name == WELCOME:
-        source = Template(source).substitute(hall=hall, register=prefix + in_language(language, "/register"))
+        source = Template(source).substitute(porch=porch, register=prefix + in_language(language, "/register"))
 
     def follow(link: str) -> str:
         """Lead a link between the files to where their pages stand."""

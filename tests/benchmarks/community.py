@@ -43,13 +43,18 @@ _KINDS = """\
 kinds:
   hall:
     alias: cityhall
-    space: {{join_rule: knock}}
+    space: {{join_rule: invite}}
     rooms:
       - key: jimukyoku
         name: {{ja: 事務局室, en: Office}}
         topic: {{ja: 事務局, en: Secretariat}}
         join_rule: invite
         audience: secretariat
+      - key: genkan
+        name: {{ja: 玄関, en: Entrance}}
+        topic: {{ja: 入り方, en: How to come in}}
+        join_rule: knock
+        audience: nobody
   group:
     alias: cityhall-{{slug}}
   division:

@@ -41,7 +41,7 @@ async def pages(port: int, database_url: str) -> AsyncIterator[FakeCity]:
     async with fake_city(database_url, shipped_directory(), reception=reception) as city:
         application = public_pages(
             origin,
-            hall=await city.app.hall_address(),
+            porch=await city.app.places.porch_address(),
             routes=await city.app.routes("試験事務局"),
             sign=city.app.registration.sign_form,
             proxies=PROXIES,

@@ -26,7 +26,7 @@ from tests.commands.fakes import (
     FakePlaces,
     Reply,
     event,
-    hall_address,
+    porch_address,
 )
 from tests.commands.sample import COMMANDS, board
 
@@ -96,7 +96,7 @@ async def counter(store: Store, engine: AsyncEngine) -> Counter:
             outbox=outbox,
             runner=runner,
             confirmations=Confirmations(outbox=outbox, runner=runner, clock=clock),
-            hall_address=hall_address,
+            porch_address=porch_address,
             clock=clock,
         ),
         echo=PreviewEcho(bot=BOT),

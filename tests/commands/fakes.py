@@ -90,9 +90,9 @@ class FakePlaces:
         return room_id == ROOM or (room_id == CHAT and asker == HANAKO)
 
 
-async def hall_address() -> str:
+async def porch_address() -> str:
     """Return where people knock."""
-    return "#cityhall:hub.example"
+    return "#cityhall-genkan:hub.example"
 
 
 @dataclass

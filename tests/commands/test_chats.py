@@ -62,7 +62,7 @@ async def test_a_stranger_gets_help_for_strangers_only(city: FakeCity) -> None:
     refused = await city.ask("課 一覧", sender=someone("yosomono"), room=room)
     assert "juumin" not in refused
     assert "会員だけ" in refused
-    assert "#cityhall:city.example" in refused
+    assert "#cityhall-genkan:city.example" in refused
 
 
 async def test_an_invite_into_a_room_of_other_people_is_declined(city: FakeCity) -> None:

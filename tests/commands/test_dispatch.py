@@ -86,7 +86,7 @@ async def test_a_stranger_gets_one_answer_whether_a_command_exists_or_not(counte
         ]
         assert {flat(r.text) for r in replies} == {
             "I do not understand that, or only members of the city hall can do it. To become a member, knock at the "
-            "city hall: [#cityhall:hub.example](https://matrix.to/#/#cityhall:hub.example) "
+            "city hall's entrance: [#cityhall-genkan:hub.example](https://matrix.to/#/#cityhall-genkan:hub.example) "
             "Write `!ヘルプ`, and I tell you what I can do."
         }
 
@@ -102,7 +102,7 @@ async def test_in_a_direct_chat_a_stranger_hears_how_to_become_a_member_with_and
     for number, body in enumerate(("!課 一覧", "課 一覧", "会員 除名 @taro:hub.example", "おはようございます")):
         reply = await counter.answer(message(body, sender=STRANGER, room=CHAT, number=number))
         assert "only members of the city hall" in flat(reply.text)
-        assert "#cityhall:hub.example" in flat(reply.text)
+        assert "#cityhall-genkan:hub.example" in flat(reply.text)
     # Members are told nothing of the kind.
     assert "knock" not in flat((await counter.answer(message("おはよう", sender=TARO, room=CHAT, number=9))).text)
 

@@ -24,7 +24,7 @@ def test_it_plays_from_nothing_and_once_more(demo: Demo) -> None:
         assert THE_END in play
         for refusal in REFUSALS:
             assert refusal in play
-        assert play.count(REFUSALS[0]) == 2, "before and after being a member"
+        assert play.count(REFUSALS[0]) == 3, "at the hall and a division before, at a division after being a member"
         assert "│ ！会員　承認 @hajime:localhost" in play
         assert "│ !課 変更 zaisei --名前 みんなの財政課・別館" in play
         lobby = next(line for line in play.splitlines() if "Not one name of a division" in line)

@@ -8,7 +8,7 @@ KINDS = """\
 kinds:
   hall:
     alias: cityhall
-    space: {join_rule: knock}
+    space: {join_rule: invite}
     rooms:
       - key: jimukyoku
         name: {ja: 事務局室, en: Office}
@@ -19,8 +19,8 @@ kinds:
       - key: genkan
         name: {ja: 玄関, en: Entrance}
         topic: {ja: 入り方, en: How to come in}
-        join_rule: public
-        audience: anyone
+        join_rule: knock
+        audience: nobody
         posting: bot
   group:
     alias: cityhall-{slug}

@@ -66,9 +66,9 @@ def test_the_gate_stands_everywhere_but_at_the_entrance(declared: Declaration) -
     rules = {(kind.key, rule.key): rule for kind in declared.kinds.values() for rule in (kind.space, *kind.rooms)}
     join_rules = {where: rule.join_rule for where, rule in rules.items() if rule.join_rule is not JoinRule.RESTRICTED}
     assert join_rules == {
-        ("hall", ""): JoinRule.KNOCK,
+        ("hall", ""): JoinRule.INVITE,
         ("hall", "jimukyoku"): JoinRule.INVITE,
-        ("hall", "genkan"): JoinRule.PUBLIC,
+        ("hall", "genkan"): JoinRule.KNOCK,
     }
     assert {where for where, rule in rules.items() if rule.audience is not Audience.MEMBERS} == {
         ("hall", "jimukyoku"),

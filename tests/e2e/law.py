@@ -1,5 +1,6 @@
 """The one law of the gate: whoever is not a current member is in no gated room. Read from the homeserver itself."""
 
+from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.divisions.domain import Audience
 from oshiyakusho_matrix.roster.tables import managed_rooms, members
 from tests.e2e.city import City
@@ -7,10 +8,10 @@ from tests.e2e.talk import refused
 from tests.e2e.waiting import eventually
 from tests.support.users import MatrixUser
 
-#: Whoever knocks at the hall waits outside of it; everywhere else a knock has no business either.
+#: Whoever knocks at the entrance waits outside of it; everywhere else a knock has no business either.
 INSIDE = ("join", "invite")
-#: The hall with three of its rooms, three groups, three divisions and two circles with theirs.
-GATED_AT_LEAST = 4 + 3 + 3 * 4 + 2 * 2
+#: The hall with all four of its rooms, three groups, three divisions and two circles with theirs.
+GATED_AT_LEAST = 5 + 3 + 3 * 4 + 2 * 2
 
 
 async def assert_law_of_the_gate(city: City) -> None:
@@ -24,8 +25,9 @@ async def assert_law_of_the_gate(city: City) -> None:
     assert len(rooms) >= GATED_AT_LEAST, "the hall has lost rooms"
     for room in rooms:
         assert room.room_id is not None
-        allowed = (office if room.audience == Audience.SECRETARIAT else hall) | {city.bot}
-        watched = INSIDE if room.role == "hall" else (*INSIDE, "knock")
+        own = {Audience.SECRETARIAT: office, Audience.NOBODY: set[UserId]()}.get(Audience(room.audience), hall)
+        allowed = own | {city.bot}
+        watched = INSIDE if room.role == "porch" else (*INSIDE, "knock")
         inside = {
             event.state_key
             for event in await city.app.homeserver.room_state(room.room_id)
@@ -38,13 +40,13 @@ async def assert_law_of_the_gate(city: City) -> None:
 async def assert_outside(city: City, *people: MatrixUser) -> None:
     """Expect each to be in no gated room, by the hub and by their own server, and to be refused when they try.
 
-    At the door of the hall they may wait.
+    At the entrance they may wait.
     """
     await city.idle()
     rooms = await city.gated_rooms()
     for person in people:
         for localpart, room_id in rooms.items():
-            outside = (None, "leave", "knock") if localpart == "cityhall" else (None, "leave")
+            outside = (None, "leave", "knock") if localpart == "cityhall-genkan" else (None, "leave")
             assert await city.membership(room_id, person.user_id) in outside, f"{person.user_id} in {localpart}"
 
         async def out(person: MatrixUser = person) -> bool | None:

@@ -11,7 +11,7 @@ import pytest_asyncio
 from aiohttp import ClientSession
 
 from oshiyakusho_matrix.app import CityHallApp
-from oshiyakusho_matrix.core.ids import RoomId, UserId
+from oshiyakusho_matrix.core.ids import RoomAlias, UserId
 from oshiyakusho_matrix.demo.synapse import EmbeddedSynapse
 from oshiyakusho_matrix.operations.doctor.findings import Verdict
 from oshiyakusho_matrix.operations.doctor.installation import examine_installation
@@ -116,7 +116,9 @@ async def test_an_approved_applicant_without_account_makes_one_and_is_invited(
 
     newcomer = await MatrixUser.on(town.synapse, name)
     try:
-        hall = RoomId(await newcomer.knock(await town.app.hall_address(), reason=view.claim))
+        await newcomer.knock(await town.app.places.porch_address(), reason=view.claim)
+        hall = await town.app.homeserver.resolve_alias(RoomAlias(await town.app.places.hall_address()))
+        assert hall is not None
         await newcomer.invited_to(hall)
         after = await town.status(ticket)
         assert (after.application.state, after.application.account) == (State.ADMITTED, newcomer.user_id)

@@ -33,7 +33,8 @@ async def test_the_invitation_that_followed_an_approval_ends_with_the_membership
     newcomer = await person("shinjin", on=getattr(city, server))
     async with tab(browser) as page:
         applicant = Applicant(city, page, newcomer)
-        hall = await applicant.complete()
+        hall = await city.room("cityhall")
+        await applicant.complete()
         card = await applicant.card()
         await city.secretary.react(await city.room(OFFICE), card["event_id"], "✅")
         await newcomer.invited_to(hall)
@@ -42,8 +43,8 @@ async def test_the_invitation_that_followed_an_approval_ends_with_the_membership
         await remove(city, newcomer)
         await assert_outside(city, newcomer)
         # Nor does the claim code do a second time what it did once.
-        await applicant.knock()
-        await city.handled(hall, newcomer)
+        porch = await applicant.knock()
+        await city.handled(porch, newcomer)
         await assert_outside(city, newcomer)
         assert "会員ではなくなりました" in await applicant.press("show")
 

@@ -6,6 +6,7 @@ And strangers at each door, who stay outside.
 import pytest
 from playwright.async_api import Browser
 
+from oshiyakusho_matrix.core.ids import RoomId
 from tests.e2e.applicants import Applicant, tab
 from tests.e2e.city import City
 from tests.e2e.conftest import Person
@@ -25,7 +26,7 @@ async def test_from_the_form_to_the_first_division(city: City, person: Person, b
         applicant = Applicant(city, page, newcomer)
         await applicant.file()
         await applicant.prove()
-        hall = await newcomer.knock(city.alias("cityhall"), via=city.via, reason=applicant.claim)
+        await newcomer.knock(city.alias("cityhall-genkan"), via=city.via, reason=applicant.claim)
         card = await city.secretary.message(office, applicant.reference)
         assert is_japanese(body(card))
         assert newcomer.user_id in body(card)
@@ -33,7 +34,7 @@ async def test_from_the_form_to_the_first_division(city: City, person: Person, b
             assert secret not in body(card)
 
         await city.secretary.react(office, card["event_id"], "✅️")
-        await newcomer.invited_to(hall)
+        await newcomer.invited_to(await city.room("cityhall"))
         await city.accept(newcomer, "cityhall")
         await enter(city, newcomer, "ka-zaisei", "ka-zaisei-soudan")
         assert "会員になりました" in await applicant.press("show")
@@ -50,7 +51,7 @@ async def test_a_secretary_rejects_with_a_reason_and_the_knock_ends(
         applicant = Applicant(city, page, stranger)
         await applicant.file()
         await applicant.prove()
-        hall = await stranger.knock(city.alias("cityhall"), via=city.via, reason=applicant.claim)
+        porch = await stranger.knock(city.alias("cityhall-genkan"), via=city.via, reason=applicant.claim)
         card = await city.secretary.message(office, applicant.reference)
         await city.secretary.react(office, card["event_id"], "❌")
         question = await outcome_of(city.secretary, office, card["event_id"], "却下する理由は")
@@ -58,7 +59,7 @@ async def test_a_secretary_rejects_with_a_reason_and_the_knock_ends(
         await outcome_of(city.secretary, office, reason, "を却下しました")
 
         async def out() -> bool | None:
-            return await city.membership(hall, stranger.user_id) == "leave" or None
+            return await city.membership(RoomId(porch), stranger.user_id) == "leave" or None
 
         await eventually(out, stranger, what="the knock ended")
         assert "在籍が確認できませんでした。" in await applicant.press("show")
@@ -71,7 +72,7 @@ async def test_strangers_at_each_door_stay_outside(city: City, person: Person, b
     await city.admit(member)
     hall = await city.room("cityhall")
     # A claim code that is made up, by knock and in a chat.
-    await stranger.knock(city.alias("cityhall"), via=city.via, reason="ABCD-EFGH")
+    porch = await stranger.knock(city.alias("cityhall-genkan"), via=city.via, reason="ABCD-EFGH")
     await city.secretary.message(await city.room("cityhall-jimukyoku"), stranger.user_id)
     chat = await stranger.direct_chat(city.bot)
     await stranger.message(chat, "こんにちは")
@@ -87,4 +88,4 @@ async def test_strangers_at_each_door_stay_outside(city: City, person: Person, b
     await refused(member.invite(hall, stranger.user_id))
     for localpart in ("cityhall", "ka-zaisei", "ka-zaisei-soudan"):
         await refused(stranger.join(city.alias(localpart), via=city.via))
-    assert await city.membership(hall, stranger.user_id) == "knock"
+    assert await city.membership(RoomId(porch), stranger.user_id) == "knock"

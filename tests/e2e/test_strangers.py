@@ -1,5 +1,6 @@
 """Strangers at each door: form, knock, chat, somebody who would bring them in, another server. All are refused."""
 
+import json
 from urllib.parse import quote
 
 import aiohttp
@@ -14,7 +15,7 @@ from tests.e2e.law import assert_outside
 from tests.e2e.talk import ask, body, enter, in_japanese, outcome_of, refused
 from tests.e2e.test_welcome import welcomed
 from tests.e2e.waiting import eventually
-from tests.support.users import MatrixUser
+from tests.support.users import MatrixError, MatrixUser
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -41,10 +42,10 @@ async def test_a_mailbox_that_is_not_proven_opens_nothing_however_often_codes_ar
         text = await applicant.type_code(code)
         assert "続けて間違えた" in text
         assert not CLAIM.search(text)
-        hall = await applicant.knock(f"{applicant.reference} {code}")
+        porch = await applicant.knock(f"{applicant.reference} {code}")
     office = await city.room(OFFICE)
     await city.secretary.message(office, stranger.user_id)
-    await city.handled(hall, stranger)
+    await city.handled(porch, stranger)
     assert not [e for e in city.secretary.timeline[office] if "jp.oshiyakusho.application" in e["content"]
                 and applicant.reference in body(e)]  # fmt: skip
     answer = body(await ask(city.clerk, office, f"!application approve {applicant.reference}", applicant.reference))
@@ -78,8 +79,8 @@ async def test_the_claim_code_of_an_application_that_has_ended_opens_nothing(
             await applicant.withdraw()
     await city.idle()
     # Once more by knock and in a chat; and the secretary taps on what still stands in the room.
-    hall = await applicant.knock()
-    await city.handled(hall, stranger)
+    porch = await applicant.knock()
+    await city.handled(porch, stranger)
     chat = await stranger.direct_chat(city.bot)
     await stranger.message(chat, "こんにちは")
     assert applicant.reference in body(await ask(stranger, chat, applicant.claim))
@@ -125,6 +126,55 @@ async def test_a_chat_that_the_bot_keeps_with_a_member_takes_nobody_else(
     await assert_outside(city, stranger)
 
 
+@SERVERS
+@pytest.mark.parametrize("ended", ["by the stranger", "by a rejection"])
+async def test_whoever_knocked_and_waits_no_longer_can_read_of_no_room_who_is_inside(
+    city: City, person: Person, browser: Browser, server: str, ended: str
+) -> None:
+    """Synapse shows somebody who has left a room its state as of then, and to it a knock that ended is a leave."""
+    home = getattr(city, server)
+    stranger, member = await person("soto", on=home), await person("kaiin", on=home)
+    await city.admit(member)
+    await enter(city, member, "ka-zaisei")
+    porch, waiting = await city.room("cityhall-genkan"), await person("hokano", on=home)
+    await waiting.knock(city.alias("cityhall-genkan"), via=city.via, reason="入れてください")
+    await city.secretary.message(await city.room(OFFICE), waiting.user_id)
+    if ended == "by the stranger":
+        await stranger.knock(city.alias("cityhall-genkan"), via=city.via, reason="入れてください")
+        await city.secretary.message(await city.room(OFFICE), stranger.user_id)
+        await stranger.leave(porch)
+    else:
+        async with tab(browser) as page:
+            applicant = Applicant(city, page, stranger)
+            await applicant.complete()
+        words = f"!application reject {applicant.reference} no such person"
+        await ask(city.clerk, await city.room(OFFICE), words, "is rejected")
+
+        async def ended_there() -> bool | None:
+            return await city.membership(porch, stranger.user_id) == "leave" or None
+
+        await eventually(ended_there, stranger, what="the knock ended")
+
+    await city.idle()
+    others = {city.bot, member.user_id, waiting.user_id, city.secretary.user_id, city.clerk.user_id}
+    for localpart, room in (await city.gated_rooms()).items():
+        for what in ("state", "members", "joined_members", "messages"):
+            query = {"dir": "b"} if what == "messages" else {}
+            told = await what_is_told(stranger, f"{V3}/{quote(room)}/{what}", **query)
+            # At the entrance the hub tells an account of its own who else has knocked; the handbook says so.
+            known = {city.bot, waiting.user_id} if room == porch and server == "hub" else set()
+            assert not {other for other in others - known if other in told}, f"{localpart}/{what}"
+    await assert_outside(city, stranger)
+
+
+async def what_is_told(person: MatrixUser, path: str, **query: str) -> str:
+    """Return the whole answer of the homeserver, also if it refuses."""
+    try:
+        return json.dumps(await person.call("GET", path, **query))
+    except MatrixError as error:
+        return str(error)
+
+
 async def test_a_server_that_has_members_inside_lets_no_stranger_of_its_own_in(city: City, person: Person) -> None:
     member, stranger = [await person(name, on=city.neighbour) for name in ("kaiin", "soto")]
     await city.admit(member)
@@ -139,7 +189,7 @@ async def test_a_server_that_has_members_inside_lets_no_stranger_of_its_own_in(c
         await refused(stranger.state(room))
         await refused(stranger.call("GET", f"{V3}/{room}/messages", dir="b"))
         await refused(stranger.say(room, "こんにちは"))
-    for room in inside:
+    for room in (hall, *inside):
         await refused(stranger.knock(room, via=via))
     await assert_outside(city, stranger)
 

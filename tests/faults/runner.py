@@ -234,7 +234,7 @@ async def _open_counter(app: CityHallApp, order: Order) -> None:
         return
     pages = public_pages(
         order.counter.url,
-        hall=await app.hall_address(),
+        porch=await app.places.porch_address(),
         routes=await app.routes("試験事務局"),
         sign=app.registration.sign_form,
     )

@@ -73,6 +73,7 @@ class Applicant:
         """Return what happens, one after the other."""
         taro, office = UserId("@taro:city.example"), self.site.fake.room(self.site.installation.alias(OFFICE))
         hall = self.site.fake.room(self.site.installation.alias("cityhall"))
+        porch = self.site.fake.room(self.site.installation.alias("cityhall-genkan"))
 
         def card() -> str | None:
             cards = [e for e in office.timeline if "jp.oshiyakusho.application" in e["content"]]
@@ -101,7 +102,7 @@ class Applicant:
             return proven
 
         async def knock() -> Wait:
-            await self.site.fake.knock_as(await self.site.person("taro"), hall.room_id, reason=self.kept["claim"])
+            await self.site.fake.knock_as(await self.site.person("taro"), porch.room_id, reason=self.kept["claim"])
             self.site.note()
             return lambda: self.site.until(lambda: card() is not None)
 

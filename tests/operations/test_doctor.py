@@ -163,6 +163,7 @@ def instruments(answers: Answers, *, hs_token: str = HS_TOKEN) -> Instruments:
         database=at_revision,
         managed_rooms=no_rooms,
         office=the_office,
+        porch=the_office,
         routes=ping_routes(hs_token),
     )
 
@@ -212,6 +213,7 @@ async def tools(settings: Settings, *, hs_token: str | None = None) -> AsyncIter
             database=at_revision,
             managed_rooms=no_rooms,
             office=no_office,
+            porch=no_office,
             routes=ping_routes(hs_token or registration.hs_token),
         )
     finally:
@@ -384,6 +386,16 @@ async def test_an_office_that_is_not_made_or_not_ours_to_read_is_left_to_what_el
     shut = Answers(rooms={OFFICE: Forbidden("the bot is not in this room any more")})
     for looked in (replace(instruments(Answers()), office=no_office), instruments(shut)):
         assert "office" not in by_name(await examine(settings_for(tmp_path, port=free_port()), looked))
+
+
+async def test_a_city_hall_whose_records_know_no_entrance_is_told_how_it_gets_one(tmp_path: Path) -> None:
+    found = by_name(
+        await examine(settings_for(tmp_path, port=free_port()), replace(instruments(Answers()), porch=no_office))
+    )
+    assert found["entrance"].verdict is Verdict.WARNING
+    assert "rooms apply" in said(found["entrance"])
+    found = by_name(await examine(settings_for(tmp_path, port=free_port()), instruments(Answers())))
+    assert "entrance" not in found
 
 
 def test_a_file_of_limits_that_cannot_be_read_is_told_clearly(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from oshiyakusho_matrix.store.engine import create_engine
 from tests.conftest import NewDatabase
 from tests.divisions.little_town import write_town
 from tests.operations.test_backup import settings
-from tests.support.fake_city import HALL, OFFICE, SECRETARY, SERVER, FakeCity, deliver_to, fake_city, someone
+from tests.support.fake_city import OFFICE, PORCH, SECRETARY, SERVER, FakeCity, deliver_to, fake_city, someone
 
 Said = Counter[tuple[str, str]]
 
@@ -55,7 +55,7 @@ async def only_kept(hs: FakeHomeserver, database_url: str, rooms: Path) -> None:
     try:
         await hs.say_as(SECRETARY, OFFICE, "!status")
         await hs.say_as(SECRETARY, OFFICE, f"!member admit {someone('hanako')}")
-        await hs.knock_as(someone("taro"), HALL)
+        await hs.knock_as(someone("taro"), PORCH)
         await chat(hs, SECRETARY, encrypted=False)
         await chat(hs, someone("jiro"), encrypted=True)
         await hs.say_as(SECRETARY, OFFICE, f"!member remove {someone('hanako')}")

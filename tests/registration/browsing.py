@@ -16,7 +16,7 @@ from oshiyakusho_matrix.web.visits import Route
 from tests.support.ports import ReservedPort
 
 Client = TestClient[web.Request, web.Application]
-HALL = "#cityhall:city.example"
+PORCH = "#cityhall-genkan:city.example"
 
 
 @dataclass
@@ -96,7 +96,7 @@ async def pages(
     """Serve the public pages with these routes."""
     port = ReservedPort()
     origin = f"http://127.0.0.1:{port.number}"
-    application = public_pages(origin, hall=HALL, routes=routes, rate=rate, proxies=proxies)
+    application = public_pages(origin, porch=PORCH, routes=routes, rate=rate, proxies=proxies)
     try:
         async with TestClient(TestServer(application, port=port.open_to_listeners())) as client:
             yield Site(client, origin)

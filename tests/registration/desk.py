@@ -15,7 +15,7 @@ from oshiyakusho_matrix.registration.composition import Policy, Reception, Regis
 from oshiyakusho_matrix.registration.particulars import Employment, Form, Particulars
 from oshiyakusho_matrix.registration.views import CodeResult, StatusView, Ticket
 from tests.divisions.little_town import write_town
-from tests.support.fake_city import HALL, OFFICE, SECRETARY, FakeCity, fake_city, someone
+from tests.support.fake_city import OFFICE, PORCH, SECRETARY, FakeCity, fake_city, someone
 from tests.support.mail import Mailbox
 
 PARTICULARS = Particulars(
@@ -112,8 +112,8 @@ class Desk:
         return ticket
 
     async def knock(self, user: UserId, words: str) -> None:
-        """Knock at the hall with some words."""
-        await self.city.hs.knock_as(user, HALL, reason=words)
+        """Knock at the entrance with some words."""
+        await self.city.hs.knock_as(user, PORCH, reason=words)
         await self.city.settle()
 
     def card(self, ticket: Ticket) -> dict[str, Any]:
@@ -147,8 +147,9 @@ class Desk:
         return room_id
 
     def membership(self, user: UserId) -> str | None:
-        """Return where somebody stands in the hall."""
-        return self.city.room("cityhall").membership(user)
+        """Return where somebody stands in the hall; ``knock`` while they wait at the entrance."""
+        waits = self.city.room("cityhall-genkan").membership(user) == "knock"
+        return "knock" if waits else self.city.room("cityhall").membership(user)
 
 
 @asynccontextmanager

@@ -48,6 +48,7 @@ VIEW = StatusView(
     mail=MailState.SENT,
     claim=None,
     hall="#cityhall:city.example",
+    porch="#cityhall-genkan:city.example",
     bot=UserId("@shiyakusho:city.example"),
     may_resend_at=WHEN + timedelta(minutes=2),
     tries_left=5,

@@ -19,7 +19,7 @@ from oshiyakusho_matrix.store.unit_of_work import Store
 from oshiyakusho_matrix.web.limits import Rate
 from oshiyakusho_matrix.web.visits import Route
 from tests.conftest import import_all_tables
-from tests.registration.browsing import HALL, Site, pages
+from tests.registration.browsing import PORCH, Site, pages
 from tests.registration.desk import Desk, open_desk
 from tests.registration.showcase import SECRET, SHOWN, ShowcaseDesk, suggestions
 from tests.registration.test_forms import TYPED
@@ -51,14 +51,14 @@ async def showcase(empty: Store) -> AsyncIterator[Site]:
 
 def _routes(empty: Store) -> tuple[Route, ...]:
     desk, rules = ShowcaseDesk(), DomainRules(organisations())
-    return registration_routes(desk, desk, store=empty, rules=rules, suggestions=suggestions, hall=HALL)
+    return registration_routes(desk, desk, store=empty, rules=rules, suggestions=suggestions, porch=PORCH)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def closed(empty: Store) -> AsyncIterator[Site]:
     """The pages of a desk that is closed."""
     rules = DomainRules(organisations())
-    routes = registration_routes(None, None, store=empty, rules=rules, suggestions=suggestions, hall=HALL)
+    routes = registration_routes(None, None, store=empty, rules=rules, suggestions=suggestions, porch=PORCH)
     async with pages(routes) as site:
         yield site
 
@@ -240,7 +240,7 @@ async def test_the_whole_way_by_keyboard_alone_without_scripts(browser: Browser,
         await page.keyboard.type("おたる")
         async with page.expect_navigation():
             await page.keyboard.press("Enter")
-        assert page.url.endswith("#where")
+        assert await page.locator("#where:focus").count() == 1
         await _tab_to(page, "[name=choice][value='012033']")
         await page.keyboard.press("Space")
         for name, typed in (
@@ -269,6 +269,46 @@ async def test_the_whole_way_by_keyboard_alone_without_scripts(browser: Browser,
         async with page.expect_navigation():
             await page.keyboard.press("Enter")
         assert "取り下げました" in await page.inner_text("main")
+
+
+@pytest.mark.parametrize("name", ["department", "name", "yomi", "term_ends", "address", "organisation"])
+async def test_enter_in_any_text_field_of_a_form_that_is_filled_in_sends_it(
+    browser: Browser, showcase: Site, name: str
+) -> None:
+    async with tab(browser) as page:
+        await page.goto(showcase.origin + "/register")
+        await _fill_in(page)
+        async with page.expect_navigation():
+            await page.press(f"#{name}", "Enter")
+        assert "控えてください" in await page.inner_text("main")
+
+
+async def test_enter_before_all_is_filled_in_says_what_is_missing_and_loses_nothing(
+    browser: Browser, showcase: Site
+) -> None:
+    async with tab(browser) as page:
+        await page.goto(showcase.origin + "/register")
+        await page.fill("#organisation", "小樽市")
+        await page.fill("#name", "試験 花子")
+        async with page.expect_navigation():
+            await page.press("#name", "Enter")
+        assert await page.locator("#problems:focus").count() == 1
+        assert [await page.input_value(f"#{name}") for name in ("organisation", "name")] == ["小樽市", "試験 花子"]
+
+
+async def test_what_enter_presses_is_neither_seen_nor_come_to_by_tab(browser: Browser, showcase: Site) -> None:
+    async with tab(browser) as page:
+        await page.goto(showcase.origin + "/register")
+        unseen = page.locator("button[value=enter]")
+        box = await unseen.bounding_box()
+        assert box is not None
+        assert (box["width"], box["height"]) == (1, 1)
+        assert await page.get_by_role("button").evaluate_all("all => all.map(each => each.value)") == ["search", "file"]
+        await page.focus("main a[href='/handbook/privacy']")
+        await page.keyboard.press("Tab")
+        assert await page.locator("#organisation:focus").count() == 1
+        await page.keyboard.press("Tab")
+        assert await page.locator("button[value=search]:focus").count() == 1
 
 
 async def test_a_code_can_be_pasted_as_it_was_copied(browser: Browser, open_house: tuple[Site, Desk]) -> None:

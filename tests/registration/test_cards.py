@@ -1,9 +1,11 @@
 """Cards in 事務局室: what is decided on them is what they say, by whoever was asked."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.outbox.render import Renderer
@@ -11,7 +13,7 @@ from oshiyakusho_matrix.registration.domain import FLAGS, Flag, State
 from oshiyakusho_matrix.registration.particulars import Form
 from oshiyakusho_matrix.registration.views import Ticket
 from tests.conftest import NewDatabase
-from tests.registration.desk import FORM, TARO, Desk, form_of, open_desk
+from tests.registration.desk import FORM, PARTICULARS, TARO, Desk, form_of, open_desk
 from tests.support.fake_city import OFFICE, SECRETARY, someone
 from tests.support.mail import Mailbox
 
@@ -50,6 +52,14 @@ def from_ikeda(**changed: str) -> Form:
     form = form_of("x", domain=SOMEWHERE_IN_IKEDA, **changed)
     particulars = replace(form.particulars, address=f"x@{SOMEWHERE_IN_IKEDA}")
     return replace(form, particulars=particulars, mailbox=particulars.address)
+
+
+def line_of(desk: Desk, ticket: Ticket, flag: Flag) -> str:
+    """Return what a card says of a flag."""
+    words = Renderer().render(FLAGS[flag], "ja").body
+    body: str = desk.card(ticket)["content"]["body"]
+    (line,) = [each for each in body.splitlines() if words in each]
+    return line.partition(words)[2]
 
 
 async def whose(desk: Desk, domain: str) -> str | None:
@@ -189,3 +199,48 @@ async def test_the_card_says_that_the_approval_ties_the_domain(desk: Desk) -> No
     other = await desk.complete(JIRO, replace(from_ikeda(organisation="183822"), tagged=True), token="other")
     assert Flag.OTHER_ORGANISATION in (await desk.status(other)).application.flags
     assert "のドメインとして" not in desk.card(other)["content"]["body"]
+
+
+async def test_the_card_names_the_newest_others_of_the_same_mailbox_or_name_by_their_references(desk: Desk) -> None:
+    alike = replace(FORM, particulars=replace(PARTICULARS, yomi="よそ"), has_account=False)
+    with time_machine.travel(datetime(2026, 11, 10, 3, 0, tzinfo=UTC)) as clock:
+        tickets = list[Ticket]()
+        for number in range(5):
+            clock.shift(timedelta(hours=1))
+            tickets.append(await desk.proven(alike, token=f"same {number}"))
+        namesake = await desk.proven(
+            form_of(
+                "other",
+                particulars=replace(form_of("other").particulars, yomi="よそ"),
+                has_account=False,
+                mailbox="other@city.otaru.lg.jp",
+            ),
+            token="namesake",
+        )
+    first, second, third, fourth, last = (each.reference for each in tickets)
+    assert Flag.SECOND_ACCOUNT not in (await desk.status(tickets[0])).application.flags
+    assert line_of(desk, tickets[3], Flag.SECOND_ACCOUNT) == f"：{third}, {second}, {first}"
+    assert line_of(desk, tickets[4], Flag.SECOND_ACCOUNT) == f"：{fourth}, {third}, {second} ほか 1 件"
+    assert line_of(desk, namesake, Flag.SIMILAR_NAME) == f"：{last}, {fourth}, {third} ほか 2 件"
+    assert f"{last}, {fourth}, {second} ほか 1 件" in await desk.city.ask(f"!application show {third}")
+    assert "よそ" not in desk.city.heard()
+    assert PARTICULARS.address not in desk.city.heard()
+
+
+@pytest.mark.parametrize(
+    ("domain", "flag", "why"),
+    [
+        ("gmail.com", Flag.UNKNOWN_DOMAIN, "だれでも持てる"),
+        ("mori.example", Flag.UNKNOWN_DOMAIN, "まだ何もわかっていません"),
+        ("pending.example", Flag.UNKNOWN_DOMAIN, "登録がありますが"),
+        ("city-kobe-lg.jp", Flag.SUSPICIOUS_DOMAIN, "だれでも取得できる"),
+    ],
+    ids=["free mail", "unknown", "known for review", "imitation"],
+)
+async def test_the_card_says_why_a_mail_domain_proves_nothing(desk: Desk, domain: str, flag: Flag, why: str) -> None:
+    await desk.city.ask("!domain add pending.example 012033 --review")
+    address = f"shiken.taro@{domain}"
+    form = replace(FORM, particulars=replace(PARTICULARS, address=address), mailbox=address, domain=domain)
+    ticket = await desk.complete(TARO, form)
+    assert why in line_of(desk, ticket, flag)
+    assert why in await desk.city.ask(f"!application show {ticket.reference}")

@@ -15,7 +15,7 @@ from oshiyakusho_matrix.web.limits import Rate
 from tests.registration.browsing import Site, pages
 from tests.registration.desk import Desk
 from tests.registration.test_forms import TYPED
-from tests.support.fake_city import HALL, SECRETARY, someone
+from tests.support.fake_city import PORCH, SECRETARY, someone
 
 #: How many at once: in ``make test``, and in ``make soak``.
 SOME, ALL = 25, 200
@@ -57,7 +57,7 @@ class Applicant:
         proven = await self.site.post("/register/status", {**filed.ticket, "do": "code", "code": code})
         claim = re.search(r"\b[2-9A-Z]{4}-[2-9A-Z]{4}\b", proven.text)
         assert claim is not None, proven.text
-        await self.desk.city.hs.knock_as(self.account, HALL, reason=claim.group())
+        await self.desk.city.hs.knock_as(self.account, PORCH, reason=claim.group())
         return filed.ticket["reference"]
 
 

@@ -70,6 +70,13 @@ def test_nobody_is_admitted_without_an_approval() -> None:
     assert approved - {State.APPROVED} == OPEN
 
 
+def test_an_approval_is_taken_back_by_a_step_of_its_own_and_only_before_anybody_is_let_in() -> None:
+    """Whoever rejects what waits for a decision never undoes what somebody has decided meanwhile."""
+    assert {before for before, step in TRANSITIONS if step is Step.REJECT} == OPEN
+    taken_back = {before: after for (before, step), after in TRANSITIONS.items() if step is Step.TAKE_BACK}
+    assert taken_back == {State.APPROVED: State.REJECTED}
+
+
 def test_nothing_is_reviewed_whose_mailbox_is_not_proven() -> None:
     """Whoever is not decided about yet comes there from a draft by the proof of the mailbox alone."""
     assert {step for (before, step), after in TRANSITIONS.items() if before is State.DRAFT and after not in ENDED} == {

@@ -80,6 +80,18 @@ async def test_the_file_of_a_member_stays_until_90_days_after_they_left(
     assert not await exists(desk, ticket)
 
 
+async def test_a_start_later_in_the_day_is_no_morning_and_one_that_was_missed_is_made_up_for(
+    desk: Desk, clock: time_machine.Traveller
+) -> None:
+    await desk.complete(TARO)
+    for later, told in ((timedelta(hours=2), 0), (timedelta(hours=20), 1), (timedelta(hours=1), 1)):
+        clock.shift(later)
+        async with desk.city.app.store.transaction() as tx:
+            await desk.registration.open(tx)
+        await desk.city.settle()
+        assert desk.city.heard().count("おはようございます") == told
+
+
 async def test_the_secretariat_is_reminded_of_what_waits_and_told_each_morning(
     desk: Desk, clock: time_machine.Traveller
 ) -> None:

@@ -27,7 +27,7 @@ from oshiyakusho_matrix.registration.tables import application
 from oshiyakusho_matrix.registration.views import Ticket
 from oshiyakusho_matrix.web.dynamic import LARGEST_FORM
 from oshiyakusho_matrix.web.limits import Rate
-from tests.registration.browsing import HALL, Paper, Site, pages
+from tests.registration.browsing import PORCH, Paper, Site, pages
 from tests.registration.desk import TARO, Desk, form_of, open_desk
 from tests.registration.showcase import SUGGESTED, ShowcaseDesk, suggestions
 from tests.registration.test_forms import TYPED
@@ -120,7 +120,7 @@ async def test_the_whole_way_form_code_claim_question_answer_approval(here: Coun
     view = await here.desk.status(ticket)
     assert view.claim is not None
     assert view.claim in proven.text
-    assert 'href="https://matrix.to/#/%23cityhall%3A' in proven.html
+    assert 'href="https://matrix.to/#/%23cityhall-genkan%3A' in proven.html
 
     await here.desk.knock(TARO, view.claim)
     # On another device, typed from paper.
@@ -175,11 +175,38 @@ async def test_looking_for_the_organisation_keeps_the_rest_and_files_nothing(her
     assert one.organisation_name == "府中市（広島県）"
 
 
-async def test_enter_in_a_field_looks_for_the_organisation_and_files_nothing(here: Counter) -> None:
-    """The first button of a form is what a browser presses on Enter, which ends a conversion of kana, too."""
-    form = (await here.site.get("/register")).html
-    assert form.index('value="search"') < form.index('value="file"')
+async def test_an_organisation_that_was_chosen_is_still_chosen_after_a_mistake_elsewhere(here: Counter) -> None:
+    found = await here.fill_in(do="search", organisation="ふちゅう")
+    chosen = {**found.typed, "choice": "342084", "do": "file"}
+    mistaken = await here.site.post("/register", {**chosen, "yomi": "x"})
+    assert (mistaken.status, mistaken.typed["organisation"]) == (422, "府中市（広島県）")
+    # The same where the form came too late.
+    late = await here.site.post("/register", {**chosen, "token": "x"})
+    assert (late.status, late.typed["organisation"]) == (422, "府中市（広島県）")
+    filed = await here.site.post("/register", [*late.fields, ("do", "file")])
+    ticket = Ticket(filed.ticket["reference"], filed.ticket["secret"])
+    assert (await here.desk.status(ticket)).application.organisation_name == "府中市（広島県）"
+
+
+async def test_enter_looks_for_an_organisation_that_is_all_there_is_and_else_files_the_form(here: Counter) -> None:
+    """What a browser presses on Enter is the first button of a form."""
+    empty = await here.site.get("/register")
+    assert re.findall(r'<button[^>]* value="(\w+)"', empty.html) == ["enter", "search", "file"]
+    alone = {"token": empty.typed["token"], "do": "enter", "organisation": "ふちゅう", "name": "　", "address": " "}
+    found = await here.site.post("/register", alone)
+    assert (found.status, "府中市（広島県）" in found.text, 'id="problems"' in found.html) == (200, True, False)
+    begun = await here.site.post("/register", {**alone, "department": "財政課"})
+    assert (begun.status, begun.typed["department"], 'id="problems"' in begun.html) == (422, "財政課", True)
     assert await here.count() == 0
+    assert "控えてください" in (await here.fill_in(do="enter")).text
+    assert await here.count() == 1
+
+
+async def test_enter_and_then_the_button_file_one_application(here: Counter) -> None:
+    sent = {**here.typed, "token": (await here.site.get("/register")).typed["token"]}
+    papers = [await here.site.post("/register", {**sent, "do": do}) for do in ("enter", "file")]
+    assert papers[0].ticket["reference"] == papers[1].ticket["reference"]
+    assert await here.count() == 1
 
 
 async def test_a_form_that_is_sent_twice_is_one_application(here: Counter) -> None:
@@ -362,6 +389,17 @@ async def test_another_code_is_promised_in_the_same_words_that_are_true_of_one_w
     assert said[0] == said[1] != []
 
 
+async def test_how_many_codes_go_to_one_address_is_told_under_every_draft_in_the_same_words(here: Counter) -> None:
+    drafts = [await here.fill_in(department=f"試験{number}課") for number in range(CODES_AN_HOUR + 1)]
+    assert len(await here.mails()) == CODES_AN_HOUR
+    for first in (drafts[0], drafts[-1]):  # mailed, and withheld
+        for paper in (first, await here.act(first, "show"), await here.act(first, "code", code="1")):
+            assert f"お送りするのは 1 時間に {CODES_AN_HOUR} 通までです。届かないときは" in paper.text
+    mail = next(mail for mail in await here.mails() if drafts[0].ticket["reference"] in mail.text)
+    proven = await here.act(drafts[0], "code", code=mail.subject[:8])
+    assert ("メールの確認ができました" in proven.text, "通までです" in proven.text) == (True, False)
+
+
 async def test_a_refusal_by_the_mail_server_is_shown(here: Counter) -> None:
     here.desk.mailbox.refuse(here.address)
     first = await here.fill_in()
@@ -495,7 +533,7 @@ async def test_an_answer_that_came_too_fast_arrives_when_it_is_sent_again(house:
 async def test_behind_a_proxy_of_ours_each_of_its_clients_is_one(house: Counter) -> None:
     app = house.desk.city.app
     routes = registration_routes(
-        ShowcaseDesk(), ShowcaseDesk(), store=app.store, rules=app.rules, suggestions=suggestions, hall=HALL
+        ShowcaseDesk(), ShowcaseDesk(), store=app.store, rules=app.rules, suggestions=suggestions, porch=PORCH
     )
     async with pages(routes, rate=Rate(burst=1), proxies=[ip_network("127.0.0.1")]) as site:
         sent = {**TYPED, "token": (await site.get("/register")).typed["token"], "do": "search"}
@@ -529,7 +567,7 @@ async def test_what_is_out_of_order_for_a_while_is_told_with_all_that_was_typed(
 
     app = house.desk.city.app
     routes = registration_routes(
-        ShowcaseDesk(), ShowcaseDesk(), store=app.store, rules=app.rules, suggestions=suggested, hall=HALL
+        ShowcaseDesk(), ShowcaseDesk(), store=app.store, rules=app.rules, suggestions=suggested, porch=PORCH
     )
     async with pages(routes) as site:
         token = (await site.get("/register")).typed["token"]
@@ -561,12 +599,14 @@ async def test_the_divisions_are_read_once_a_minute_and_until_there_are_some(mon
 
 async def test_without_a_desk_the_page_says_how_to_come_in_otherwise(here: Counter) -> None:
     app = here.desk.city.app
-    routes = registration_routes(None, None, store=app.store, rules=app.rules, suggestions=app._suggestions, hall=HALL)
+    routes = registration_routes(
+        None, None, store=app.store, rules=app.rules, suggestions=app._suggestions, porch=PORCH
+    )
     async with pages(routes) as site:
         for path in ("/register", "/register/status", "/review", "/en/register"):
             paper = await site.get(path)
             assert paper.status == 200
-            assert HALL in paper.text
+            assert PORCH in paper.text
             assert "<form" not in paper.html
             assert (await site.post(path, {"do": "file"})).status in (200, 422)
         assert "<form" in (await site.get("/register/domain")).html

@@ -12,7 +12,7 @@ from oshiyakusho_matrix.homeserver.interface import Content, Forbidden
 from oshiyakusho_matrix.reconcile.interface import WorkKey
 from oshiyakusho_matrix.roster.tables import find_member
 from tests.divisions.small_hall import write_hall
-from tests.support.fake_city import HALL, OFFICE, SECRETARY, SERVER, FakeCity, alias, fake_city, someone
+from tests.support.fake_city import HALL, OFFICE, PORCH, SECRETARY, SERVER, FakeCity, alias, fake_city, someone
 
 ROOMS = ("ka-zaisei-danwa", "ka-zaisei-oshirase", "ka-juumin-danwa", "ka-juumin", "cityhall-zei")
 
@@ -65,7 +65,8 @@ async def test_members_who_come_and_go_cost_no_look_at_whole_rooms_and_strangers
     city.hs.calls.clear()
     await come_in_everywhere(city, hanako)
     await city.hs.leave_as(hanako, alias("ka-zaisei-danwa"))
-    await city.hs.join_as(someone("yosomono"), alias("cityhall-genkan"))
+    await city.hs.knock_as(someone("yosomono"), PORCH)
+    await city.hs.leave_as(someone("yosomono"), PORCH)
     await city.settle()
     assert city.hs.calls["room_state"] == 0
     room = city.room("ka-zaisei-danwa")
@@ -113,17 +114,19 @@ async def test_a_room_that_fails_for_a_moment_is_tried_again_by_itself(city: Fak
 
 async def test_a_knock_of_a_stranger_is_told_and_changes_nothing(city: FakeCity) -> None:
     yosomono = someone("yosomono")
-    await city.hs.knock_as(yosomono, HALL, "架空市の職員です。\n<b>入れてください</b>")
+    await city.hs.knock_as(yosomono, PORCH, "架空市の職員です。\n<b>入れてください</b>")
     await city.settle()
     told = [line for line in city.heard().splitlines() if yosomono in line]
     assert len(told) == 1
     assert "添えられた言葉：架空市の職員です。 <b>入れてください</b>" in city.heard()
     assert "会員　承認" in told[0]
-    assert city.room("cityhall").membership(yosomono) == "knock"
+    assert where(city, yosomono) == {"cityhall-genkan"}
     await city.ask("!rooms apply --yes")
-    assert city.room("cityhall").membership(yosomono) == "knock"
+    assert city.room("cityhall-genkan").membership(yosomono) == "knock"
     await city.ask(f"!member admit {yosomono}")
     assert city.room("cityhall").membership(yosomono) == "invite"
+    # Their client need not show a request beside the invitation.
+    assert where(city, yosomono) == {"cityhall"}
 
 
 async def test_the_bots_own_accounts_are_no_people(city: FakeCity) -> None:
@@ -137,9 +140,55 @@ async def test_a_knock_of_a_member_who_left_is_answered_by_an_invite(city: FakeC
     await city.hs.leave_as(hanako, HALL)
     await city.settle()
     assert "退出したか、サーバーの管理者が外しました" in await city.ask(f"!member show {hanako}")
-    await city.hs.knock_as(hanako, HALL)
+    await city.hs.knock_as(hanako, PORCH)
     await city.settle()
+    assert where(city, hanako) == {"cityhall"}
     assert city.room("cityhall").membership(hanako) == "invite"
+
+
+async def test_a_member_who_is_inside_and_knocks_is_told_so_and_stays(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    await city.hs.knock_as(hanako, PORCH)
+    await city.settle()
+    assert where(city, hanako) == {"cityhall"}
+    assert "会員の方です" in str(city.room("cityhall-genkan").content("m.room.member", hanako))
+
+
+async def test_until_the_invitation_is_out_the_knock_waits(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    await city.hs.leave_as(hanako, HALL)
+    await city.settle()
+    invite, fails = city.hs.invite, [True]
+
+    async def breaks(room_id: RoomId, user_id: UserId) -> None:
+        if fails:
+            fails.clear()
+            assert city.room("cityhall-genkan").membership(hanako) == "knock"
+            raise Temporary("502")
+        await invite(room_id, user_id)
+
+    city.hs.invite = breaks  # type: ignore[method-assign]
+    await city.hs.knock_as(hanako, PORCH)
+    await city.settle()
+    assert not fails
+    assert where(city, hanako) == {"cityhall"}
+
+
+async def test_whoever_stood_in_the_entrance_when_it_was_open_to_all_is_taken_out(city: FakeCity) -> None:
+    porch, sakura = city.room("cityhall-genkan"), await city.member("sakura")
+    for user in (sakura, someone("yosomono")):
+        city.hs.world.impose(porch, user, "m.room.member", user, {"membership": "join"})
+    await city.hs.deliver_pending()
+    await city.settle()
+    assert {user for user in (sakura, someone("yosomono")) if porch.membership(user) == "join"} == set()
+    assert where(city, sakura) == {"cityhall"}
+
+
+async def test_who_may_read_the_state_of_the_entrance_reads_there_the_name_of_nobody(city: FakeCity) -> None:
+    """Whoever knocked and takes it back may read it; the secretariat has power in the other rooms of the hall."""
+    told = {room: str(city.room(room).content("m.room.power_levels")) for room in ("cityhall", "cityhall-genkan")}
+    assert SECRETARY in told["cityhall"]
+    assert SECRETARY not in told["cityhall-genkan"]
 
 
 async def test_who_left_by_themselves_is_left_in_peace_until_admitted_again(city: FakeCity) -> None:
@@ -300,9 +349,9 @@ async def test_who_is_removed_is_not_looked_for_where_the_homeserver_says_that_t
     await city.ask(f"!member remove {hanako} --yes")
     assert where(city, hanako) == set()
     hall = city.room("cityhall").room_id
-    assert looked == [hall], "who knocks there may wait"
-    # The hall, then those that the person is in, then the others.
-    assert [seen for _, seen in kicked] == ["join"] * len(inside) + [None] * (len(kicked) - len(inside))
+    assert looked == [city.room("cityhall-genkan").room_id], "who knocks there may wait"
+    # The hall, which looks by itself, then those that the person is in, then the others.
+    assert [seen for _, seen in kicked] == [None] + ["join"] * (len(inside) - 1) + [None] * (len(kicked) - len(inside))
     assert kicked[0][0] == hall
     assert len(kicked) > len(inside)
 

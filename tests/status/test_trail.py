@@ -17,7 +17,7 @@ from oshiyakusho_matrix.operations.terminal import set_up_log
 from oshiyakusho_matrix.outbox.tables import outbox_message
 from oshiyakusho_matrix.settings.keys import LogKeys
 from tests.divisions.little_town import write_town
-from tests.support.fake_city import HALL, FakeCity, alias, fake_city, someone
+from tests.support.fake_city import PORCH, FakeCity, alias, fake_city, someone
 
 
 @contextmanager
@@ -105,7 +105,7 @@ async def test_the_log_of_a_day_names_nobody(tmp_path: Path, database_url: str) 
         async with fake_city(database_url, write_town(tmp_path / "rooms")) as city:
             hanako, jiro = await city.member("hanako"), people["jirosaburo"]
             await city.hs.join_as(hanako, alias("ka-zaisei-danwa"))
-            await city.hs.knock_as(jiro, HALL)
+            await city.hs.knock_as(jiro, PORCH)
             await city.say(hanako, words, room=alias("ka-zaisei-danwa"))
             await city.say(hanako, "!unsinn", room=alias("ka-zaisei-danwa"))
             await city.ask(f"!division head zaisei {hanako}")

@@ -27,7 +27,7 @@ from oshiyakusho_matrix.store.upgrade import prepare
 
 SERVER = "city.example"
 SECRETARY = UserId(f"@kanri:{SERVER}")
-OFFICE, HALL = f"#cityhall-jimukyoku:{SERVER}", f"#cityhall:{SERVER}"
+OFFICE, HALL, PORCH = (f"#{room}:{SERVER}" for room in ("cityhall-jimukyoku", "cityhall", "cityhall-genkan"))
 
 
 def someone(name: str, server: str = SERVER) -> UserId:

@@ -17,7 +17,7 @@ from tests.web.documents import LANGUAGES
 
 Client = TestClient[web.Request, web.Application]
 
-HALL = "#cityhall:example.jp"
+PORCH = "#cityhall-genkan:example.jp"
 PUBLIC_URL = "https://cityhall.example.jp"
 PAGES = [path_of(language, name) for language in LANGUAGES for name in ("welcome", *HANDBOOK)]
 ALWAYS = {
@@ -30,7 +30,7 @@ ALWAYS = {
 
 @pytest_asyncio.fixture
 async def client() -> AsyncIterator[Client]:
-    async with TestClient(TestServer(public_pages(PUBLIC_URL, hall=HALL))) as made:
+    async with TestClient(TestServer(public_pages(PUBLIC_URL, porch=PORCH))) as made:
         yield made
 
 
@@ -73,11 +73,11 @@ async def test_the_welcome_says_who_may_come_in_and_where_to_knock(client: Clien
     japanese = await (await client.get("/")).text()
     assert "国家公務員" in japanese
     assert "地方公務員" in japanese
-    assert HALL in japanese
+    assert PORCH in japanese
     english = await (await client.get("/en/")).text()
     assert "national government" in english
     assert "local governments" in english
-    assert HALL in english
+    assert PORCH in english
 
 
 async def test_the_address_of_the_hall_is_escaped_and_may_be_unknown() -> None:

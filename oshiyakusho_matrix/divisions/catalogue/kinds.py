@@ -4,6 +4,7 @@ Called by ``catalogue``. A room says only what differs from its kind; here both 
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.catalogue.files import Finding, Loaded
@@ -52,22 +53,38 @@ def kind_findings(loaded: Loaded[Kinds]) -> Iterator[Finding]:
         yield from _repeated_keys(loaded.file, kind)
 
 
+#: What the hall has one of: what is said about another, and about none.
+_ONE_EACH: Final = {
+    Audience.SECRETARIAT: (
+        say("The secretariat has one room, and it is a room of the hall; this would be another."),
+        say("A room with the audience secretariat is missing: whoever is in it is the secretariat."),
+    ),
+    Audience.NOBODY: (
+        say("People knock at one room, and it is a room of the hall; this would be another."),
+        say(
+            "A room with join_rule: knock and audience: nobody is missing: people knock there. As shipped, it is the "
+            "one with the key genkan."
+        ),
+    ),
+}
+
+
 def _own_findings(file: str, key: str, kind: KindModel) -> Iterator[Finding]:
-    offices = []
+    found: dict[Audience, list[SpaceRules | RoomRules]] = {Audience.SECRETARIAT: [], Audience.NOBODY: []}
     owners: tuple[SpaceRules | RoomRules, ...] = (kind.space, *kind.rooms)
     for owner in owners:
         rule = rule_of(kind, owner)
-        if rule.audience is Audience.SECRETARIAT:
-            offices.append(owner)
+        if rule.audience in found:
+            found[rule.audience].append(owner)
         for field, text in (*_contradictions(rule), *(_about_root(rule) if key == HALL else ())):
             yield Finding(file, *_said_at(kind, owner, field), text)
     wanted = 1 if key == HALL else 0
-    for office in offices[wanted:]:
-        text = say("The secretariat has one room, and it is a room of the hall; this would be another.")
-        yield Finding(file, *office.place("audience", "key"), text)
-    if len(offices) < wanted:
-        text = say("A room with the audience secretariat is missing: whoever is in it is the secretariat.")
-        yield Finding(file, *kind.place("rooms"), text)
+    for audience, those in found.items():
+        another, missing = _ONE_EACH[audience]
+        for owner in those[wanted:]:
+            yield Finding(file, *owner.place("audience", "key"), another)
+        if len(those) < wanted:
+            yield Finding(file, *kind.place("rooms"), missing)
 
 
 def _said_at(kind: KindModel, own: SpaceRules | RoomRules, field: str) -> Place:
@@ -83,8 +100,18 @@ def _contradictions(rule: RoomRule) -> Iterator[tuple[str, Text]]:
     restricted = rule.join_rule is JoinRule.RESTRICTED
     if rule.audience is not Audience.ANYONE and rule.join_rule is JoinRule.PUBLIC:
         yield "join_rule", say("What has a gate cannot be public. A room without a gate has the audience anyone.")
-    if rule.audience is Audience.SECRETARIAT and rule.join_rule in (JoinRule.RESTRICTED, JoinRule.KNOCK):
+    if rule.audience is Audience.SECRETARIAT and restricted:
         yield "join_rule", say("A room of the secretariat must have the join_rule invite.")
+    if rule.audience is Audience.NOBODY and (rule.join_rule is not JoinRule.KNOCK or not rule.key):
+        yield "audience", say("The audience nobody is for the room at which people knock: write join_rule: knock.")
+    if rule.audience is not Audience.NOBODY and rule.join_rule is JoinRule.KNOCK:
+        yield (
+            "join_rule",
+            say(
+                "Whoever knocks and takes the knock back can read on some homeservers who is inside. People knock at "
+                "the room with the audience nobody; write invite here."
+            ),
+        )
     if not rule.key and restricted and rule.allow is Allow.SPACE:
         yield "allow", say("A space cannot let in its own members only; write allow: hall under space.")
 
@@ -93,7 +120,7 @@ def _about_root(rule: RoomRule) -> Iterator[tuple[str, Text]]:
     if rule.key:
         return
     if rule.join_rule is JoinRule.RESTRICTED:
-        yield "join_rule", say("The hall cannot be restricted to members of the hall; write knock.")
+        yield "join_rule", say("The hall cannot be restricted to members of the hall; write invite.")
     if rule.audience is not Audience.MEMBERS:
         yield "audience", say("The hall must have the audience members: membership of the hall opens all the rest.")
 

@@ -80,13 +80,15 @@ class Access(Located):
 
     room_version: Literal["9", "10", "11", "12"] = Field(DEFAULT_VERSION, description="Matrix room version, in quotes.")
     join_rule: Annotated[JoinRule, Field(strict=False)] = Field(
-        JoinRule.RESTRICTED, description="knock: by admission; restricted: by membership; invite; public: anyone."
+        JoinRule.RESTRICTED,
+        description="restricted: by membership; invite; public: anyone; knock: the entrance alone.",
     )
     allow: Annotated[Allow, Field(strict=False)] = Field(
         Allow.HALL, description="Whose members a restricted room lets in: the hall's, or those of its own space."
     )
     audience: Annotated[Audience, Field(strict=False)] = Field(
-        Audience.MEMBERS, description="Who may be inside; anybody else is taken out. anyone: no gate."
+        Audience.MEMBERS,
+        description="Who may be inside; anybody else is taken out. nobody: people knock here; anyone: no gate.",
     )
     history_visibility: Literal["shared", "invited", "joined"] = Field(
         "shared", description="shared: members read what was said before they came; joined, invited: they do not."

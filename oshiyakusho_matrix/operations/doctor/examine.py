@@ -47,7 +47,7 @@ class Instruments:
 
     ``database`` opens it, checks that its revision fits the code and returns the revision, None if it is empty
     (``Misconfigured`` or ``Temporary`` if it does not fit). ``managed_rooms`` lists the rooms that the records know,
-    ``office`` is which of them is 事務局室.
+    ``office`` is which of them is 事務局室, ``porch`` which is 玄関, where people knock.
     ``routes`` are those of the application service API; only the ping among them is served, and only if the service
     is not running. ``homeserver_config`` is the path of homeserver.yaml, if the operator gave it. ``records`` tells
     which cannot be read, ``parked`` what was set aside, ``missing_keys`` which keys the database needs and are not
@@ -61,6 +61,7 @@ class Instruments:
     database: Callable[[], Awaitable[str | None]]
     managed_rooms: Callable[[], Awaitable[Sequence[tuple[RoomAlias, RoomId]]]]
     office: Callable[[], Awaitable[RoomId | None]]
+    porch: Callable[[], Awaitable[RoomId | None]]
     routes: Sequence[web.AbstractRouteDef]
     homeserver_config: Path | None = None
     records: Callable[[], Awaitable[Sequence[Trouble]]] = _nothing
@@ -102,6 +103,7 @@ async def examine(settings: Settings, instruments: Instruments) -> list[Examinat
         found += await _check_power(settings, instruments, has_tables)
         if has_tables:
             found += await _check_office(settings, instruments)
+            found += await _check_entrance(instruments)
     return found
 
 
@@ -236,3 +238,22 @@ async def _check_office(settings: Settings, instruments: Instruments) -> list[Ex
             "removed from the secretariat. If they all were, name another account there first."
         )
     return [warning("office", found, mend)]
+
+
+async def _check_entrance(instruments: Instruments) -> list[Examination]:
+    """Do people knock at a room of its own? In a city hall that an earlier version made they knock at the hall."""
+    try:
+        if await instruments.office() is None or await instruments.porch() is not None:
+            return []
+    except CityHallError as error:
+        return [failed("entrance", reason_of(error), say("Run doctor again."))]
+    return [
+        warning(
+            "entrance",
+            say("People knock at the hall itself: whoever takes the knock back may read who is inside."),
+            say(
+                "Run `rooms check`: `kinds.yaml` needs a room with join_rule: knock and audience: nobody, and the hall "
+                "itself join_rule: invite, as in the files of this version. Then run `rooms apply`."
+            ),
+        )
+    ]

@@ -81,6 +81,7 @@ async def examine_installation(settings: Settings, homeserver_config: Path | Non
                 database=database,
                 managed_rooms=rooms,
                 office=app.places.office,
+                porch=app.places.porch,
                 routes=appservice_routes(app.inbox, settings.registration.hs_token),
                 homeserver_config=homeserver_config,
                 records=app.troubles.records,

@@ -25,6 +25,15 @@ def _alone(text: str) -> str:
     return parse_domain(text)
 
 
+def _one(text: str) -> str:
+    # No word of it is repeated: each could be a part of an address.
+    if len(text.split()) > 1:
+        raise Refused(
+            say("Please give one domain or one address, without spaces in it. Ask again for each further one.")
+        )
+    return text
+
+
 Domain = Annotated[str, AfterValidator(_alone)]
 
 _DOMAIN = Positional(ja="ドメイン", about=say("A mail domain, without what stands before the @."),
@@ -63,7 +72,9 @@ class Check(BaseModel):
     """Arguments of ``!domain check``. All is taken, so an address with spaces is refused unrepeated."""
 
     domain: Annotated[
-        str, Rest(ja="ドメイン", about=say("A mail domain or a mail address."), example="city.kobe.lg.jp", private=True)
+        str,
+        AfterValidator(_one),
+        Rest(ja="ドメイン", about=say("A mail domain or a mail address."), example="city.kobe.lg.jp", private=True),
     ]
 
 

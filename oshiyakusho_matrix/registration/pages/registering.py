@@ -39,7 +39,7 @@ class Registering:
 
     async def receive(self, visit: Visit) -> Shown:
         """Look for the organisation, or file the form."""
-        if visit.fields.one("do") != "file":
+        if not _is_filed(visit.fields):
             found = choose(visit.fields, self._organisations)
             return await self._form(visit, visit.fields, choice=found, searched=True)
         offered = {each.slug for each in await self._suggest(visit)}
@@ -59,7 +59,7 @@ class Registering:
 
     async def again(self, visit: Visit) -> Shown:
         """Show the form with what was typed."""
-        return await self._form(visit, visit.fields)
+        return await self._form(visit, visit.fields, choice=choose(visit.fields, self._organisations))
 
     async def _form(
         self,
@@ -72,11 +72,15 @@ class Registering:
     ) -> Shown:
         suggested = await self._suggest(visit)
         matches = choice.matches if choice else ()
+        kept = {name: typed.one(name) for name in (*FIELDS, "choice")}
+        if choice and choice.code and choice.code == kept["choice"]:
+            # What it was chosen from is not shown again; its full name is no other's.
+            kept["organisation"] = choice.name
         values = {
             "token": visit.token,
             "notice": visit.notice,
             "problems": problems or {},
-            "typed": {name: typed.one(name) for name in (*FIELDS, "choice")},
+            "typed": kept,
             "interests": typed.all("interests"),
             "matches": matches,
             # What was found is chosen already where it is one alone.
@@ -106,10 +110,22 @@ def _options(organisations: Organisations) -> Markup:
     return Markup("\n").join(Markup(line) for line in lines)  # noqa: S704 - escaped one by one
 
 
+def _is_filed(typed: Fields) -> bool:
+    """Tell whether the form is to be filed.
+
+    Enter presses the first button of a form, whatever field it is pressed in. Who has written nothing but an
+    organisation is looking for it; everybody else means the form.
+    """
+    do = typed.one("do")
+    others = (name for name in FIELDS if name != "organisation")
+    return do == "file" or (do == "enter" and any(typed.one(name).strip() for name in others))
+
+
 def _once(visit: Visit) -> str:
     """Return what is the same only for the same form with the same words in it.
 
-    Sent twice, a form is one application; sent again after going back and mending something, it is another one.
+    Sent twice, by Enter or by its button, a form is one application; sent again after going back and mending something,
+    it is another one.
     """
-    content = [pair for pair in visit.fields.pairs if pair[0] != "token"]
+    content = [pair for pair in visit.fields.pairs if pair[0] not in ("token", "do")]
     return sha256(json.dumps([visit.token, content]).encode()).hexdigest()

@@ -19,17 +19,17 @@ def registration_routes(
     store: Store,
     rules: DomainRules,
     suggestions: Suggestions,
-    hall: str,
+    porch: str,
     operator: str | None = None,
 ) -> tuple[Route, ...]:
-    """Return the pages. Without a desk they say how to come in otherwise: by knocking at ``hall``.
+    """Return the pages. Without a desk they say how to come in otherwise: by knocking at ``porch``.
 
     ``operator`` is who runs the city hall and answers for personal data, in one line.
     """
     domains = KnownDomains(rules, store=store)
     known = Route(path=DOMAIN, show=domains.show, receive=domains.receive, again=domains.again)
     if desk is None or reviews is None:
-        closed = _closed(hall)
+        closed = _closed(porch)
         shut = (Route(path=path, show=closed, receive=closed, again=closed) for path in (REGISTER, STATUS, REVIEW))
         return (known, *shut)
     registering = Registering(
@@ -44,8 +44,8 @@ def registration_routes(
     )
 
 
-def _closed(hall: str) -> Page:
+def _closed(porch: str) -> Page:
     async def closed(_visit: Visit) -> Shown:
-        return Shown(template="registration/closed.html", values={"hall": hall})
+        return Shown(template="registration/closed.html", values={"porch": porch})
 
     return closed

@@ -166,7 +166,10 @@ def status_values(
         "one": one,
         "steps": () if one.state in ENDED else _steps(view, language),
         "hall_link": _matrix_to(view.hall),
+        "porch_link": _matrix_to(view.porch),
         "bot_link": _matrix_to(view.bot),
+        # Told to everybody alike: whether a code was withheld must not be told.
+        "codes_an_hour": CODES_AN_HOUR,
         "resend_at": _clock(view.may_resend_at),
         "answer_by": written(view.answer_by, language) if view.answer_by else "",
         "deleted_on": written(view.deleted_on, language) if view.deleted_on else "",

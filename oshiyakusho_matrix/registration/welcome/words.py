@@ -75,5 +75,5 @@ def not_invited(entrance: Entrance) -> Text:
 
 INSIDE = say("You are inside already.")
 CLOSED = say("This division cannot be entered now. `!division list` shows those that can.")
-OUTSIDE = say("You are outside the city hall now. Knock at its space, and you are let in again.")
+OUTSIDE = say("You are outside the city hall now. Knock at its entrance 玄関, and you are let in again.")
 STOPPED = say("I will not remind you.")

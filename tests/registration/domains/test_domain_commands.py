@@ -66,6 +66,15 @@ async def test_what_is_unclear_is_refused_with_what_to_do(city: FakeCity) -> Non
         ("!domain remove soumu.go.jp", "はじめからの登録"),
     ]:
         assert said in await city.ask(command), command
+    for several in (
+        "city.kobe.lg.jp city.otaru.lg.jp",
+        "city.kobe.lg.jp　city.otaru.lg.jp",
+        "foo\nbar",
+        "a@b.jp c@d.jp",
+    ):
+        told = await city.ask(f"!ドメイン 確認 {several}")
+        assert "一つだけ、途中に空白を入れずに書いてください" in told, several
+        assert "例: `!ドメイン 確認 city.kobe.lg.jp`" in told, several
     assert "必ず確かめてください" in await city.ask("!domain add city.mori.evil.jp 013455")
     assert "人が判断します" in await city.ask("!domain add net.example.jp 013455 --review")
     assert "架空組合" in await city.ask("!domain add kumiai.example.jp --name 架空組合")
