@@ -73,6 +73,9 @@ class RoomController:
             raise Temporary(observed.why)
         actions = await compare(self._store, desired, row, observed, bot=self._keeper.bot)
         undone = drifted(actions)
+        if row.role == "porch":
+            # Whoever is inside came in while it was open to all, in a city hall that an earlier version made.
+            undone = [event for event in undone if event.type != "m.room.member" or event.sender != event.state_key]
         outside = [a.user_id for a in actions if isinstance(a, TakeOut) and _is_inside(observed, a.user_id)]
         if outside:
             await self._note_outsiders(name, len(outside))
@@ -90,7 +93,7 @@ class RoomController:
                 if leaving or await self._roster.anybody_leaving(tx, since=recently):
                     # They may have come in by the address, and were sought in the rooms that the register knew.
                     await self._work.ask(tx, room_key(name), priority=Priority.GATE)
-            if row.role:
+            if row.has_places:
                 await self._roster.invite_again(tx, [a.user_id for a in actions if isinstance(a, TakeOut)], row.role)
             await self._report_drift(tx, picture, row, observed)
         conflicts = [a.text for a in actions if isinstance(a, Conflict)]
@@ -148,7 +151,7 @@ class RoomController:
             for rule in picture.kinds[picture.records[slug].space.kind].rooms:
                 if rule.allow is Allow.SPACE:
                     await self._work.ask(tx, room_key(picture.localpart(slug, rule)))
-        if row.role:
+        if row.has_places:
             await self._roster.room_was_made(tx, row.role)
 
     async def _report_drift(self, tx: Transaction, picture: Picture, row: ManagedRoom, observed: Observed) -> None:

@@ -126,12 +126,17 @@ class MatrixHomeserver:
         if not answer.absent:
             answer.accept()
 
-    async def invite(self, room_id: RoomId, user_id: UserId) -> None:
+    async def invite(self, room_id: RoomId, user_id: UserId, *, direct: bool = False) -> None:
         """See ``RoomWriter.invite``. A 403 is looked into: it is also the answer for someone who is inside.
 
         The server of somebody from elsewhere is asked to sign the invite.
         """
-        answer = await self._ask("invite", "post", "rooms", room_id, "invite", body={"user_id": user_id})
+        if direct:
+            # The request for invitations takes no is_direct; the state that it makes does.
+            body = {"membership": "invite", "is_direct": True}
+            answer = await self._ask("invite", "put", "rooms", room_id, "state", "m.room.member", user_id, body=body)
+        else:
+            answer = await self._ask("invite", "post", "rooms", room_id, "invite", body={"user_id": user_id})
         if answer.status == 403 and answer.errcode and await self._membership(room_id, user_id) in _INSIDE:
             return
         if answer.other_is_away and server_of(user_id) != server_of(self.bot):

@@ -95,11 +95,21 @@ class FakeUsers(ABC):
         await self.deliver_pending()
         return found.room_id
 
-    def _set_membership(self, room: FakeRoom, actor: UserId, target: UserId, membership: str, reason: str = "") -> None:
+    def _set_membership(
+        self,
+        room: FakeRoom,
+        actor: UserId,
+        target: UserId,
+        membership: str,
+        reason: str = "",
+        *,
+        direct: bool = False,
+    ) -> None:
         """Change a membership. A room that is not federated takes nobody from another homeserver."""
         federates = (room.content("m.room.create") or {}).get("m.federate", True)
         if membership != "leave" and not federates and not target.endswith(f":{self.world.server_name}"):
             raise Forbidden("the homeserver answered 403 M_FORBIDDEN (this room is not federated)")
         named = membership in ("join", "invite", "knock")
         content = self.world.member_content(target, membership) if named else {"membership": membership}
-        self.world.send(room, actor, "m.room.member", dict(content) | ({"reason": reason} if reason else {}), target)
+        told = ({"reason": reason} if reason else {}) | ({"is_direct": True} if direct else {})
+        self.world.send(room, actor, "m.room.member", dict(content) | told, target)

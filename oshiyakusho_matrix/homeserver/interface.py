@@ -140,8 +140,11 @@ class RoomWriter(Protocol):
     async def release_alias(self, alias: RoomAlias) -> None:
         """Take an alias back that the bot gave; fine if it is gone. ``Forbidden`` if somebody else gave it."""
 
-    async def invite(self, room_id: RoomId, user_id: UserId) -> None:
-        """Invite; silently fine when the user is invited or joined already."""
+    async def invite(self, room_id: RoomId, user_id: UserId, *, direct: bool = False) -> None:
+        """Invite; silently fine when the user is invited or joined already.
+
+        ``direct`` says that it is a chat for two, so that their client shows it among the people.
+        """
 
     async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "", *, seen: str | None = None) -> str | None:
         """Take a user out, withdraw an invite or refuse a knock; silently fine when the user is not there.

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from oshiyakusho_matrix.core.clock import JST
+from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import Text, Value, say
 from oshiyakusho_matrix.registration.domain import FLAGS, STATES, Application, Flag, State
 from oshiyakusho_matrix.registration.particulars import Particulars
@@ -126,6 +127,17 @@ def references(found: Sequence[str]) -> Text:
     if more <= 0:
         return say("{references}", references=named)
     return say("{references} and {more} more", references=named, more=more)
+
+
+def still_open(reference: str, *, user: UserId) -> Text:
+    """Say that somebody was admitted by command while their application waits."""
+    return say(
+        "{user} was admitted by command, and their application {reference} is still open. `!application approve "
+        "{reference}` also notes where they serve; `!application reject {reference} REASON` closes it, and they stay a "
+        "member.",
+        user=user,
+        reference=reference,
+    )
 
 
 def take_back_hint(reference: str) -> Text:

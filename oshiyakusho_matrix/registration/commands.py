@@ -176,7 +176,7 @@ def application_commands(decisions: Decisions, *, sealer: Sealer, review_url: st
         ),
         Command(
             names=("application reject", "申請 却下"),
-            summary=say("Rejects an application, with the reason."),
+            summary=say("Rejects an application, with the reason, or takes an approval back."),
             role=Role.SECRETARIAT,
             arguments=Reasoned,
             run=reject,

@@ -26,6 +26,7 @@ from oshiyakusho_matrix.reconcile.interface import Controller, Work
 from oshiyakusho_matrix.registration.accounts.controller import AccountController
 from oshiyakusho_matrix.registration.accounts.service import KIND as ACCOUNT
 from oshiyakusho_matrix.registration.accounts.service import Offers
+from oshiyakusho_matrix.registration.cards import still_open
 from oshiyakusho_matrix.registration.commands import application_commands
 from oshiyakusho_matrix.registration.controller import (
     EVERY_MORNING,
@@ -36,12 +37,14 @@ from oshiyakusho_matrix.registration.controller import (
 )
 from oshiyakusho_matrix.registration.correspondence import Correspondence, Withholding, note_end
 from oshiyakusho_matrix.registration.decisions import Decisions
+from oshiyakusho_matrix.registration.domain import OPEN
 from oshiyakusho_matrix.registration.domains.service import DomainRules
 from oshiyakusho_matrix.registration.listeners import CardEcho, CardReactions, CardReplies, Claims
 from oshiyakusho_matrix.registration.mailbox import MailboxProof
 from oshiyakusho_matrix.registration.retention import Rest, Retention, close_files
 from oshiyakusho_matrix.registration.service import RegistrationDesk
-from oshiyakusho_matrix.roster.events import Happened
+from oshiyakusho_matrix.registration.tables import find_by_account
+from oshiyakusho_matrix.roster.events import Happened, MemberAdmitted
 from oshiyakusho_matrix.roster.listeners import Expected
 from oshiyakusho_matrix.roster.service import Roster
 from oshiyakusho_matrix.roster.tables import room_in_role
@@ -192,6 +195,13 @@ class Registration(ClosedRegistration):
             store=self._store, registry=registry, lookup=lookup, outbox=self._outbox, runner=runner, bot=self._bot
         )
         return {"m.room.message": (echo, replies), "m.reaction": (reactions,)}
+
+    async def on_roster(self, tx: Transaction, happened: Happened) -> None:
+        """Close files as ever; say what else waits of somebody who was admitted by command."""
+        await super().on_roster(tx, happened)
+        if isinstance(happened, MemberAdmitted):
+            for reference in await find_by_account(tx.connection, happened.user_id, sorted(OPEN)):
+                await self._outbox.tell_secretariat(tx, still_open(reference, user=happened.user_id))
 
     async def open(self, tx: Transaction) -> None:
         """Begin the days, try mails at once, and note which key seals from now on."""

@@ -21,6 +21,7 @@ from oshiyakusho_matrix.registration.cases import KIND
 from oshiyakusho_matrix.registration.domain import CLAIMABLE, OPEN, State, ends_at, next_reminder
 from oshiyakusho_matrix.registration.retention import delete_in_time
 from oshiyakusho_matrix.registration.tables import application, find_by_account, find_row, in_states, read_application
+from oshiyakusho_matrix.roster.domain import KNOCK_ENDED
 from oshiyakusho_matrix.roster.tables import find_member, room_in_role
 from oshiyakusho_matrix.store.unit_of_work import Store
 
@@ -29,8 +30,6 @@ logger = structlog.get_logger(__name__)
 #: The key of the daily summary.
 EVERY_MORNING: Final = WorkKey("applications", "every morning")
 _HOUR: Final = 9
-#: What clients show to whoever knocked and is not let in.
-CLOSED: Final = "申請の状況のページをご覧ください。 / Please see the status page of your application."
 
 
 class Doors(RoomReader, Protocol):
@@ -87,7 +86,7 @@ class ApplicationController:
             return
         content = await self._doors.state_content(porch.room_id, "m.room.member", account)
         if content is not None and content.get("membership") == "knock":
-            await self._doors.kick(porch.room_id, account, CLOSED, seen="knock")
+            await self._doors.kick(porch.room_id, account, KNOCK_ENDED, seen="knock")
 
 
 class Morning:

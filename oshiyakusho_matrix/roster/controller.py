@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
-from typing import Final, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -13,15 +13,12 @@ from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.homeserver.interface import Content, RoomReader, Whereabouts
 from oshiyakusho_matrix.reconcile.interface import Settled
 from oshiyakusho_matrix.reconcile.rooms import OUTSIDE, worst
-from oshiyakusho_matrix.roster.domain import HallState, ManagedRoom, Member, decide_invite
+from oshiyakusho_matrix.roster.domain import KNOCK_ENDED, HallState, ManagedRoom, Member, decide_invite
 from oshiyakusho_matrix.roster.service import Roster
 from oshiyakusho_matrix.roster.tables import find_member, managed_rooms, unreadable_among
 from oshiyakusho_matrix.store.unit_of_work import Store
 
 logger = structlog.get_logger(__name__)
-
-#: What clients show to a member whose knock is ended because they are invited, or inside.
-BELONGS: Final = "会員の方です。招待から市役所へお入りください。 / You are a member: enter by your invitation."
 
 #: A room of the register that exists, with its id.
 Made = tuple[ManagedRoom, RoomId]
@@ -73,7 +70,12 @@ class MemberController:
         said: list[Text] = []
         failures: list[CityHallError] = []
         porch = next((room_id for room, room_id in rooms if room.role == "porch"), None)
-        knocked = porch is not None and await self._membership(porch, member.user_id) == "knock"
+        knocked = False
+        if porch is not None:
+            try:
+                knocked = await self._membership(porch, member.user_id) == "knock"
+            except CityHallError as error:
+                failures.append(error)  # an entrance that is broken keeps nobody out of the hall
         for room, room_id in rooms:
             try:
                 if room.role == "hall" or (room.role == "office" and member.secretariat):
@@ -92,14 +94,14 @@ class MemberController:
             raise worst(failures)
         if porch is not None and knocked:
             # Only now: until the invitation is out, their knock says that it is still owed to them.
-            await self._doors.kick(porch, member.user_id, BELONGS, seen="knock")
+            await self._doors.kick(porch, member.user_id, KNOCK_ENDED, seen="knock")
         return said
 
     async def _invite(
         self, member: Member, room: ManagedRoom, room_id: RoomId, before: HallState, *, knocked: bool
     ) -> tuple[HallState, Text]:
         seen = await self._membership(room_id, member.user_id)
-        if knocked and seen in (None, "leave"):
+        if knocked and room.role == "hall" and seen in (None, "leave"):
             seen = "knock"
         invite, after = decide_invite(seen, before)
         if invite:
@@ -153,7 +155,8 @@ class MemberController:
 
     async def _remove_from(self, made: Made, user_id: UserId, *, seen: str | None = None) -> None:
         room, room_id = made
-        if room.role == "porch" and (seen := await self._membership(room_id, user_id)) == "knock":
+        # In a hall that an earlier version made, somebody may still knock there.
+        if room.role in ("hall", "porch") and (seen := await self._membership(room_id, user_id)) == "knock":
             return  # may wait there
         self._measures.took_out(await self._doors.kick(room_id, user_id, OUTSIDE, seen=seen))
 

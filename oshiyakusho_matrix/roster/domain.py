@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from oshiyakusho_matrix.core.ids import RoomId, UserId
+
+#: What clients show to whoever knocked, once that has ended. The same to all: others who knocked there may read it.
+KNOCK_ENDED: Final = "招待、または申請の状況のページをご覧ください。 / Please see your invitations, or the status page."
 
 
 class Standing(StrEnum):
@@ -62,6 +66,11 @@ class ManagedRoom:
     room_id: RoomId | None = None
 
     @property
+    def has_places(self) -> bool:
+        """Return whether members are invited into it one by one: the hall and 事務局室."""
+        return self.role in ("hall", "office")
+
+    @property
     def gated(self) -> bool:
         """Return whether only members, only the secretariat, or nobody may be inside."""
         return self.audience != "anyone"
@@ -78,7 +87,7 @@ class ManagedRoom:
 def decide_invite(seen: str | None, before: HallState) -> tuple[bool, HallState]:
     """Decide whether to invite a current member into a room, and where they then stand.
 
-    ``seen`` is their membership there (None for none), ``knock`` if they wait in the porch. A knock is always
+    ``seen`` is their membership there (None for none), ``knock`` also if they wait in the porch. A knock is always
     answered; somebody who left is left in peace.
     """
     match seen:

@@ -45,10 +45,10 @@ class RoomWatch:
         # Whoever does not belong is the room's business alone: it takes them out and says who brought them, which would
         # go unseen if the person's own key were faster.
         belongs = event.type == "m.room.member" and room.admits(member)
-        # Whoever belongs there may come and go, and anybody may go or take a knock back: looking at the whole room each
-        # time would cost more the more come.
+        # Whoever belongs there may come and go, and take a knock back at the porch: looking at the whole room each time
+        # would cost more the more come.
         own = event.type == "m.room.member" and event.sender == event.state_key
-        moved = own and (belongs or event.content.get("membership") == "leave")
+        moved = own and (belongs or (room.role == "porch" and event.content.get("membership") == "leave"))
 
         async def write(tx: Transaction) -> None:
             if knocking and member is not None and member.current:

@@ -181,11 +181,8 @@ class Roster:
     async def room_was_made(self, tx: Transaction, role: str) -> None:
         """Have everybody's place looked at: the ``hall`` or the ``office`` is there, perhaps anew.
 
-        Whoever had left of their own will stays outside; all others who belong there are invited (again). Nobody
-        belongs into the ``porch``.
+        Whoever had left of their own will stays outside; all others who belong there are invited (again).
         """
-        if role == "porch":
-            return
         column = member.c.hall if role == "hall" else member.c.office
         await tx.connection.execute(
             update(member)
@@ -200,8 +197,6 @@ class Roster:
 
         They were taken out by a look at the records from before they were admitted.
         """
-        if role == "porch":
-            return
         column = member.c.hall if role == "hall" else member.c.office
         for each in (await current_among(tx.connection, users)).values():
             if role == "hall" or each.secretariat:

@@ -38,5 +38,7 @@ async def test_the_files_of_this_version_give_an_older_city_hall_its_entrance(ci
     assert porch.membership(yosomono) == "leave"
     # To end a knock at the hall would let them read who is inside: it waits, and is answered as it always was.
     assert hall.membership(taro) == "knock"
+    await city.ask(f"!member remove {taro} --yes")
+    assert hall.membership(taro) == "knock"
     await city.ask(f"!member admit {taro}")
     assert hall.membership(taro) == "invite"

@@ -210,6 +210,22 @@ async def test_inviting_the_banned_is_forbidden_and_kicking_them_leaves_the_ban(
     assert member["membership"] == "ban"
 
 
+@pytest.mark.parametrize("direct", [False, True])
+async def test_an_invitation_says_whether_the_chat_is_for_two(stage: Stage, direct: bool) -> None:
+    hanako = await stage.person("hanako")
+    room_id = await stage.create()
+    for _ in range(2):
+        await stage.homeserver.invite(room_id, hanako.user_id, direct=direct)
+    member = await stage.homeserver.state_content(room_id, "m.room.member", hanako.user_id)
+    assert member is not None
+    assert (member["membership"], member.get("is_direct", False)) == ("invite", direct)
+    await hanako.join(room_id)
+    await stage.homeserver.invite(room_id, hanako.user_id, direct=direct)
+    member = await stage.homeserver.state_content(room_id, "m.room.member", hanako.user_id)
+    assert member is not None
+    assert member["membership"] == "join"
+
+
 async def test_kick_takes_out_the_joined_the_invited_and_the_knocking(stage: Stage) -> None:
     joined, invited, knocking = [await stage.person(name) for name in ("joined", "invited", "knocking")]
     room_id = await stage.create(join_rule("knock"))

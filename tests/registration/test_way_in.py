@@ -261,3 +261,15 @@ async def test_a_stranger_who_asks_the_bot_is_sent_to_the_registration_page_in_t
     assert "ノック" not in japanese
     await desk.city.ask("!言語 en", sender=TARO, room=chat)
     assert "https://cityhall.example.jp/en/register" in await desk.city.ask("!audit", sender=TARO, room=chat)
+
+
+async def test_who_is_admitted_by_command_while_their_application_waits_is_not_forgotten(desk: Desk) -> None:
+    ticket = await desk.complete(TARO)
+    before = desk.city.heard()
+    await desk.city.ask(f"!member admit {TARO}")
+    told = desk.city.heard()[len(before) :]
+    assert f"申請 {ticket.reference} がまだ審査待ちです" in told
+    assert desk.membership(TARO) == "invite"
+    await desk.react(ticket, "✅")
+    assert (await desk.status(ticket)).application.state is State.ADMITTED
+    assert "がまだ審査待ちです" not in desk.city.heard()[len(before) + len(told) :]

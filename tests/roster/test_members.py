@@ -10,6 +10,7 @@ from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.homeserver.interface import Content, Forbidden
 from oshiyakusho_matrix.reconcile.interface import WorkKey
+from oshiyakusho_matrix.roster.domain import KNOCK_ENDED
 from oshiyakusho_matrix.roster.tables import find_member
 from tests.divisions.small_hall import write_hall
 from tests.support.fake_city import HALL, OFFICE, PORCH, SECRETARY, SERVER, FakeCity, alias, fake_city, someone
@@ -151,7 +152,34 @@ async def test_a_member_who_is_inside_and_knocks_is_told_so_and_stays(city: Fake
     await city.hs.knock_as(hanako, PORCH)
     await city.settle()
     assert where(city, hanako) == {"cityhall"}
-    assert "会員の方です" in str(city.room("cityhall-genkan").content("m.room.member", hanako))
+    told = city.room("cityhall-genkan").content("m.room.member", hanako)
+    assert told is not None
+    assert (told["membership"], told["reason"]) == ("leave", KNOCK_ENDED)
+
+
+async def test_an_entrance_that_is_broken_keeps_nobody_out_of_the_hall(city: FakeCity) -> None:
+    look, porch, hanako = city.hs.state_content, city.room("cityhall-genkan").room_id, someone("hanako")
+
+    async def breaks(room_id: RoomId, event_type: str, state_key: str = "") -> Content | None:
+        if room_id == porch:
+            raise Forbidden("the bot is not in this room any more")
+        return await look(room_id, event_type, state_key)
+
+    city.hs.state_content = breaks  # type: ignore[method-assign]
+    await city.ask(f"!member admit {hanako}")
+    assert city.room("cityhall").membership(hanako) == "invite"
+
+
+async def test_a_knock_brings_nobody_back_into_the_secretariats_room(city: FakeCity) -> None:
+    hanako = await city.member("hanako")
+    await city.ask(f"!member admit {hanako} --secretariat")
+    await city.hs.join_as(hanako, OFFICE)
+    for room in (OFFICE, HALL):
+        await city.hs.leave_as(hanako, room)
+    await city.settle()
+    await city.hs.knock_as(hanako, PORCH)
+    await city.settle()
+    assert where(city, hanako) == {"cityhall"}
 
 
 async def test_until_the_invitation_is_out_the_knock_waits(city: FakeCity) -> None:
@@ -167,7 +195,7 @@ async def test_until_the_invitation_is_out_the_knock_waits(city: FakeCity) -> No
             raise Temporary("502")
         await invite(room_id, user_id)
 
-    city.hs.invite = breaks  # type: ignore[method-assign]
+    city.hs.invite = breaks  # type: ignore[assignment, method-assign]
     await city.hs.knock_as(hanako, PORCH)
     await city.settle()
     assert not fails
@@ -181,6 +209,7 @@ async def test_whoever_stood_in_the_entrance_when_it_was_open_to_all_is_taken_ou
     await city.hs.deliver_pending()
     await city.settle()
     assert {user for user in (sakura, someone("yosomono")) if porch.membership(user) == "join"} == set()
+    assert "玄関" not in city.heard(), "they broke no rule"
     assert where(city, sakura) == {"cityhall"}
 
 
@@ -263,7 +292,7 @@ async def test_a_room_of_the_secretariat_that_takes_somebody_not_keeps_them_not_
             city.hs.fail_next("invite", Permanent("the room is broken"))
         await invite(room_id, user_id)
 
-    city.hs.invite = breaks_once  # type: ignore[method-assign]
+    city.hs.invite = breaks_once  # type: ignore[assignment, method-assign]
     assert "the room is broken" in await city.ask(f"!member admit {hanako} --secretariat")
     assert len(where(city, hanako)) == 1
     await city.ask(f"!member admit {hanako} --secretariat")
@@ -320,7 +349,7 @@ async def test_the_first_secretary_whose_invitation_was_set_aside_is_invited_by_
             raise Permanent("the room is broken")
         await invite(room_id, user_id)
 
-    hs.invite = refuse  # type: ignore[method-assign]
+    hs.invite = refuse  # type: ignore[assignment, method-assign]
     async with fake_city(database_url, rooms, hs=hs, secretary_joins=False) as city:
         assert where_not not in where(city, SECRETARY)
         assert len(await city.parked()) == 1
@@ -349,9 +378,10 @@ async def test_who_is_removed_is_not_looked_for_where_the_homeserver_says_that_t
     await city.ask(f"!member remove {hanako} --yes")
     assert where(city, hanako) == set()
     hall = city.room("cityhall").room_id
-    assert looked == [city.room("cityhall-genkan").room_id], "who knocks there may wait"
-    # The hall, which looks by itself, then those that the person is in, then the others.
-    assert [seen for _, seen in kicked] == [None] + ["join"] * (len(inside) - 1) + [None] * (len(kicked) - len(inside))
+    assert looked == [hall, city.room("cityhall-genkan").room_id], "who knocks there may wait"
+    # The hall, then those that the person is in, then the others.
+    others = [seen for room_id, seen in kicked if room_id != city.room("cityhall-genkan").room_id]
+    assert others == ["join"] * len(inside) + [None] * (len(others) - len(inside))
     assert kicked[0][0] == hall
     assert len(kicked) > len(inside)
 

@@ -142,7 +142,7 @@ class ChatController:
             raise Temporary("a direct chat was neither found nor made")
         # Noted first: whoever is invited may speak at once.
         await self._note_made(reference, room_id)
-        await self._rooms.invite(room_id, user_id)
+        await self._rooms.invite(room_id, user_id, direct=True)
         return desired.alias, room_id
 
     async def _own_chat(self, user_id: UserId) -> str:

@@ -253,7 +253,8 @@ async def _check_entrance(instruments: Instruments) -> list[Examination]:
             say("People knock at the hall itself: whoever takes the knock back may read who is inside."),
             say(
                 "Run `rooms check`: `kinds.yaml` needs a room with join_rule: knock and audience: nobody, and the hall "
-                "itself join_rule: invite, as in the files of this version. Then run `rooms apply`."
+                "itself join_rule: invite, as in the files of this version. Then run `rooms apply`, and restart the "
+                "service."
             ),
         )
     ]

@@ -61,6 +61,9 @@ async def test_the_greeting_names_circle_and_divisions_with_links_and_numbers(ci
 
 async def test_who_is_admitted_by_command_is_greeted_without_a_circle(city: FakeCity) -> None:
     chat = await entered(city, await admitted(city))
+    # Among the people in their client, not among the rooms.
+    told = [e["content"] for e in city.hs.room(chat).timeline if e.get("state_key") == HANAKO]
+    assert [one.get("is_direct") for one in told if one["membership"] == "invite"] == [True]
     assert "人会" not in city.heard(chat)
     assert signs(city, chat) == ["1️⃣", "2️⃣", "3️⃣"]
 
