@@ -172,6 +172,10 @@ class MatrixHomeserver:
         author = sender or self.bot
         await self._accounts.make_ready(author)
         path = (*CLIENT_V3, "rooms", room_id, "send", event_type, transaction_id)
+        if event_type == "m.room.redaction":
+            # Before room version 11 what is redacted does not stand in the content.
+            path = (*CLIENT_V3, "rooms", room_id, "redact", content["redacts"], transaction_id)
+            content = {key: value for key, value in content.items() if key != "redacts"}
         query = self._accounts.as_device(author)
         answer = await self._wire.ask("send_event", "put", *path, body=content, query=query)
         if answer.errcode == "M_UNKNOWN_DEVICE":

@@ -117,6 +117,9 @@ class FakeWorld:
         if state_key is not None:
             event["state_key"] = state_key
         room.add(event)
+        for old in room.timeline:
+            if event_type == "m.room.redaction" and old["event_id"] == content.get("redacts"):
+                old["content"] = {key: old["content"][key] for key in old["content"] if key == "membership"}
         if self._is_interesting(room, event):
             self.outgoing.append(self._as_delivered(room, event))
         return EventId(event["event_id"])

@@ -168,7 +168,7 @@ class Messenger(Protocol):
     ) -> EventId:
         """Send once per ``transaction_id``, ever: a repeat returns the first event id (from the sender's fixed device).
 
-        ``sender`` is a ghost of ours; None is the bot.
+        ``sender`` is a ghost of ours; None is the bot. A redaction names its event as ``redacts`` in the content.
         """
 
 

@@ -50,6 +50,9 @@ class Outbox(Protocol):
     async def react(self, tx: Transaction, room_id: str, event_id: str, key: str) -> None:
         """Put a reaction to a message."""
 
+    async def redact(self, tx: Transaction, room_id: str, event_id: str) -> None:
+        """Take what an event says out of a room; of a membership the membership alone stays."""
+
 
 class MailEnd(StrEnum):
     """How an e-mail ended: the server took it, refused its recipient or the mail for good, or did not take it in time.

@@ -67,6 +67,10 @@ class DatabaseOutbox:
         relation = {"rel_type": "m.annotation", "event_id": event_id, "key": key}
         await self._keep(tx, room_id, {"m.relates_to": relation}, event_type="m.reaction")
 
+    async def redact(self, tx: Transaction, room_id: str, event_id: str) -> None:
+        """See ``Outbox.redact``."""
+        await self._keep(tx, room_id, {"redacts": event_id}, event_type="m.room.redaction")
+
     def _content(self, text: Text, language: str, *, msgtype: str) -> dict[str, Any]:
         # m.mentions is always there: without it clients look for names in the text and call the wrong people.
         return {"msgtype": msgtype, **self._renderer.render(text, language).content(), "m.mentions": {}}

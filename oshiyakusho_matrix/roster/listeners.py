@@ -51,11 +51,13 @@ class RoomWatch:
         moved = own and (belongs or (room.role == "porch" and event.content.get("membership") == "leave"))
 
         async def write(tx: Transaction) -> None:
-            if knocking and member is not None and member.current:
-                await self._work.ask(tx, member_key(event.state_key or ""), priority=Priority.ASKED)
-                return
             if knocking:
-                await self._tell_of_knock(tx, event)
+                if member is not None and member.current:
+                    await self._work.ask(tx, member_key(event.state_key or ""), priority=Priority.ASKED)
+                else:
+                    await self._tell_of_knock(tx, event)
+                # Others who knocked may read it: their name, their words, a claim code that is still good.
+                await self._outbox.redact(tx, event.room_id, event.event_id)
                 return
             if not moved:
                 await self._work.ask(tx, room_key(room.alias_localpart), priority=Priority.GATE)

@@ -35,6 +35,9 @@ class RememberingOutbox:
     async def react(self, tx: Transaction, room_id: str, event_id: str, key: str) -> None:
         raise AssertionError("the inbox reacts to nothing")
 
+    async def redact(self, tx: Transaction, room_id: str, event_id: str) -> None:
+        raise AssertionError("nothing is taken back here")
+
     async def tell_secretariat(self, tx: Transaction, text: Text, *, extra: Mapping[str, Any] | None = None) -> None:
         self.told.append(text)
 

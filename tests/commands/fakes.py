@@ -47,6 +47,9 @@ class FakeOutbox:
     async def react(self, tx: Transaction, room_id: str, event_id: str, key: str) -> None:
         raise AssertionError("commands answer; they do not react")
 
+    async def redact(self, tx: Transaction, room_id: str, event_id: str) -> None:
+        raise AssertionError("nothing is taken back here")
+
     async def tell_secretariat(self, tx: Transaction, text: Text, *, extra: Mapping[str, Any] | None = None) -> None:
         raise AssertionError("commands answer the one who asked")
 

@@ -137,7 +137,7 @@ async def test_whoever_knocked_and_waits_no_longer_can_read_of_no_room_who_is_in
     await city.admit(member)
     await enter(city, member, "ka-zaisei")
     porch, waiting = await city.room("cityhall-genkan"), await person("hokano", on=home)
-    await waiting.knock(city.alias("cityhall-genkan"), via=city.via, reason="入れてください")
+    await waiting.knock(city.alias("cityhall-genkan"), via=city.via, reason="どうか入れてください")
     await city.secretary.message(await city.room(OFFICE), waiting.user_id)
     if ended == "by the stranger":
         await stranger.knock(city.alias("cityhall-genkan"), via=city.via, reason="入れてください")
@@ -164,6 +164,7 @@ async def test_whoever_knocked_and_waits_no_longer_can_read_of_no_room_who_is_in
             # At the entrance the hub tells an account of its own who else has knocked; the handbook says so.
             known = {city.bot, waiting.user_id} if room == porch and server == "hub" else set()
             assert not {other for other in others - known if other in told}, f"{localpart}/{what}"
+            assert "どうか" not in told, "the words with which somebody else knocked"
     await assert_outside(city, stranger)
 
 

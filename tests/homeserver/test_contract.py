@@ -268,6 +268,22 @@ async def test_a_knock_is_seen_and_answered_by_an_invite(stage: Stage) -> None:
     await hanako.join(room_id)
 
 
+@pytest.mark.parametrize("version", ["10", "12"])
+async def test_of_a_redacted_knock_the_membership_alone_stays(stage: Stage, version: str) -> None:
+    hanako = await stage.person("hanako")
+    room_id = await stage.create(join_rule("knock"), version=version)
+    await hanako.knock(room_id)
+    (knock,) = [e for e in await stage.homeserver.room_state(room_id) if e.state_key == hanako.user_id]
+    redaction = {"redacts": knock.event_id}
+    for _ in range(2):
+        await stage.homeserver.send_event(room_id, "m.room.redaction", redaction, transaction_id="redact/1")
+    (left,) = [e for e in await stage.homeserver.room_state(room_id) if e.state_key == hanako.user_id]
+    assert (left.event_id, left.content) == (knock.event_id, {"membership": "knock"})
+    await stage.homeserver.kick(room_id, hanako.user_id, "おわり")
+    member = await stage.homeserver.state_content(room_id, "m.room.member", hanako.user_id)
+    assert member == {"membership": "leave", "reason": "おわり"}
+
+
 @pytest.mark.parametrize("version", ["11", "12"])
 async def test_the_hall_opens_restricted_rooms_to_its_members_alone(stage: Stage, version: str) -> None:
     member, outsider = await stage.person("member"), await stage.person("outsider")

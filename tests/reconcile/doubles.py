@@ -53,6 +53,9 @@ class RecordingOutbox(Watched):
     async def react(self, tx: Transaction, room_id: str, event_id: str, key: str) -> None:
         raise AssertionError("nothing here reacts")
 
+    async def redact(self, tx: Transaction, room_id: str, event_id: str) -> None:
+        raise AssertionError("nothing is taken back here")
+
     async def tell_secretariat(self, tx: Transaction, text: Text, *, extra: Mapping[str, Any] | None = None) -> None:
         tx.after_commit(lambda: self.told.append(text))
 

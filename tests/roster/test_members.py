@@ -126,6 +126,9 @@ async def test_a_knock_of_a_stranger_is_told_and_changes_nothing(city: FakeCity)
     assert city.room("cityhall-genkan").membership(yosomono) == "knock"
     await city.ask(f"!member admit {yosomono}")
     assert city.room("cityhall").membership(yosomono) == "invite"
+    # Others who knock may read what is there: no more than that somebody did.
+    said = [e["content"] for e in city.room("cityhall-genkan").timeline if e.get("state_key") == yosomono]
+    assert said == [{"membership": "knock"}, {"membership": "leave", "reason": KNOCK_ENDED}]
     # Their client need not show a request beside the invitation.
     assert where(city, yosomono) == {"cityhall"}
 
