@@ -142,13 +142,16 @@ class RegistrationDesk:
             .limit(1)
         )
         ends = ends_at(one)
+        claim = self._claim(row) if one.account is None and one.state in CLAIMABLE else None
         return StatusView(
             application=one,
             mailbox=masked(open_particulars(self._sealer, row).address),
             mail=MailState(row.mail),
-            claim=self._claim(row) if one.account is None and one.state in CLAIMABLE else None,
-            hall=await self._hall(),
-            porch=await self._porch(),
+            claim=claim,
+            # Looked up only where they are shown: the longer the answer to a draft takes, the more of it is spent while
+            # its mail goes out, and that tells whether there is one.
+            hall=await self._hall() if one.state is State.ADMITTED else None,
+            porch=await self._porch() if claim is not None else None,
             bot=self._bot,
             may_resend_at=None if last is None else last + RESEND_AFTER,
             tries_left=max(CODE_TRIES - one.tries, 0),

@@ -65,15 +65,15 @@ class Offer:
 class StatusView:
     """What the status page shows. ``claim`` is the claim code, while an account is still to be proven.
 
-    ``hall`` and ``porch`` are addresses, the second that at which people knock.
+    ``hall`` is the address of the hall, for whoever is a member; ``porch`` that at which one knocks with the code.
     """
 
     application: Application
     mailbox: str
     mail: MailState
     claim: str | None
-    hall: str
-    porch: str
+    hall: str | None
+    porch: str | None
     bot: UserId
     may_resend_at: datetime | None
     tries_left: int

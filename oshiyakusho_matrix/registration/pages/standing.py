@@ -165,8 +165,8 @@ def status_values(
         "view": view,
         "one": one,
         "steps": () if one.state in ENDED else _steps(view, language),
-        "hall_link": _matrix_to(view.hall),
-        "porch_link": _matrix_to(view.porch),
+        "hall_link": _matrix_to(view.hall or ""),
+        "porch_link": _matrix_to(view.porch or ""),
         "bot_link": _matrix_to(view.bot),
         # Told to everybody alike: whether a code was withheld must not be told.
         "codes_an_hour": CODES_AN_HOUR,
