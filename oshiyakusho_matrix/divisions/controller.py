@@ -73,9 +73,6 @@ class RoomController:
             raise Temporary(observed.why)
         actions = await compare(self._store, desired, row, observed, bot=self._keeper.bot)
         undone = drifted(actions)
-        if row.role == "porch":
-            # Whoever is inside came in while it was open to all, in a city hall that an earlier version made.
-            undone = [event for event in undone if event.type != "m.room.member" or event.sender != event.state_key]
         outside = [a.user_id for a in actions if isinstance(a, TakeOut) and _is_inside(observed, a.user_id)]
         if outside:
             await self._note_outsiders(name, len(outside))
