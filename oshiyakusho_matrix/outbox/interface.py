@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from enum import StrEnum
 from typing import Any, Protocol
@@ -125,6 +125,10 @@ class MailTransport(Protocol):
     @property
     def sender(self) -> Sender:
         """From whom it all comes."""
+
+    @property
+    def longest(self) -> timedelta:
+        """How long ``deliver`` takes at most."""
 
     async def deliver(self, message: EmailMessage, to: str) -> None:
         """Hand a message to the mail server. ``MailRefused`` or ``MailDelayed`` if it does not take it."""

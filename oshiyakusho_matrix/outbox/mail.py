@@ -39,8 +39,8 @@ from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 logger = structlog.get_logger(__name__)
 
-#: For so long a mail is in the hands of whoever sends it; longer than any transport takes (settings: 100 s at most).
-ATTEMPT: Final = timedelta(minutes=2)
+#: By how much longer than its transport takes a mail is in the hands of whoever sends it.
+_MARGIN: Final = timedelta(seconds=10)
 #: The first rest is 16 s, not 1: a server that does not know us wants to be asked again after minutes (greylisting).
 _RESTED_BEFORE: Final = 4
 _LONGEST_REST: Final = backoff(100)
@@ -87,6 +87,11 @@ class MailOutbox:
         return message_id
 
 
+def in_hand_for(transport: MailTransport) -> timedelta:
+    """Return for how long a mail is nobody else's: after that whoever had it in hand has died."""
+    return transport.longest + _MARGIN
+
+
 class MailSender:
     """``run`` sends until ``stop``. ``on_end`` are told how each mail ended, in the commit in which it does."""
 
@@ -125,7 +130,7 @@ class MailSender:
 
     async def hurry(self, tx: Transaction) -> None:
         """Have what waits tried at once, as after a start; but not what another process may have in hand."""
-        later = self._now() + (ATTEMPT + _LONGEST_REST if self._store.shared else timedelta())
+        later = self._now() + (in_hand_for(self._transport) + _LONGEST_REST if self._store.shared else timedelta())
         waiting = (mail_message.c.state == RowState.PENDING, mail_message.c.due_at > later)
         await tx.connection.execute(update(mail_message).where(*waiting).values(due_at=self._now()))
         tx.after_commit(self.wake)
@@ -157,7 +162,7 @@ class MailSender:
                 mail_message.c.state == RowState.PENDING,
                 mail_message.c.due_at <= present,
             )
-            in_hand = {"due_at": present + ATTEMPT, "attempts": mail_message.c.attempts + 1}
+            in_hand = {"due_at": present + in_hand_for(self._transport), "attempts": mail_message.c.attempts + 1}
             taken = update(mail_message).where(*mine).values(in_hand).returning(mail_message)
             rows: Sequence[Row[Any]] = (await tx.connection.execute(taken)).all()
         return rows

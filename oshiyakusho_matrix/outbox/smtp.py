@@ -52,6 +52,11 @@ class SmtpTransport:
         """See ``MailTransport``."""
         return self._server.sender
 
+    @property
+    def longest(self) -> timedelta:
+        """See ``MailTransport``."""
+        return self._server.timeout
+
     async def deliver(self, message: EmailMessage, to: str) -> None:
         """See ``MailTransport``."""
         async with self._connected() as client:

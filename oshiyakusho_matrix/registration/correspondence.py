@@ -62,6 +62,11 @@ class Withholding:
         """From whom it all comes."""
         return self._transport.sender
 
+    @property
+    def longest(self) -> timedelta:
+        """As long as the transport's own: a mail withheld takes no longer than the last one did."""
+        return self._transport.longest
+
     async def deliver(self, message: EmailMessage, to: str) -> None:
         """Hand a message to the mail server, unless nobody is to have it."""
         if to == NOBODY:

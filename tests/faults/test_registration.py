@@ -28,6 +28,8 @@ from tests.support.databases import Databases, SqliteFiles
 from tests.support.mail import Mailbox
 from tests.support.ports import ReservedPort
 
+#: Seconds to wait for a mail: longer than ``scenes.came``, which says what did not come.
+PATIENCE = 90
 #: How often it is killed where not at every step.
 TIMES = 10
 _HIDDEN = re.compile(r'name="(token|reference|secret)" value="([^"]*)"')
@@ -85,7 +87,7 @@ class Applicant:
                     await self.page("/register")
                     self.kept["form"] = self.kept["token"]
                 await self.page("/register", {**TYPED, "token": self.kept["form"], "do": "file"})
-                await self.mailbox.until(1)
+                await self.mailbox.until(1, timeout=PATIENCE)
 
             return filed
 
@@ -112,7 +114,7 @@ class Applicant:
 
             async def invited() -> None:
                 await self.site.until(lambda: hall.membership(taro) == "invite")
-                await self.mailbox.until(2)
+                await self.mailbox.until(2, timeout=PATIENCE)
 
             return invited
 

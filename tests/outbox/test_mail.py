@@ -18,7 +18,7 @@ from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
 from oshiyakusho_matrix.core.sealing import Sealer, new_key
 from oshiyakusho_matrix.outbox.interface import EndedMail, Mail, MailDelayed, MailEnd, MailTransport
-from oshiyakusho_matrix.outbox.mail import ATTEMPT, MailOutbox, MailSender, forget_mails
+from oshiyakusho_matrix.outbox.mail import MailOutbox, MailSender, forget_mails, in_hand_for
 from oshiyakusho_matrix.outbox.smtp import Security, SmtpTransport
 from oshiyakusho_matrix.outbox.tables import mail_message
 from oshiyakusho_matrix.store.lanes import LEASE, MOST_FAILURES, Backlog
@@ -266,7 +266,7 @@ class Dying:
 
     def __init__(self, transport: SmtpTransport) -> None:
         self._transport = transport
-        self.sender = transport.sender
+        self.sender, self.longest = transport.sender, transport.longest
         self.sent = asyncio.Event()
 
     async def deliver(self, message: Any, to: str) -> None:
@@ -300,7 +300,7 @@ async def test_after_a_crash_between_sending_and_noting_the_same_mail_comes_once
             await post.sender.hurry(tx)
         await post.send_all()
         assert len(mailbox.received) == 1, "another process may have it in hand"
-        await post.later(seconds=ATTEMPT.total_seconds())
+        await post.later(seconds=in_hand_for(post.transport).total_seconds())
     assert len(mailbox.received) == 2
     assert len({mail.message["Message-ID"] for mail in mailbox.received}) == 1
     assert post.ends == [("HANA", MailEnd.SENT)]
@@ -313,7 +313,8 @@ async def test_two_processes_do_not_send_a_mail_twice_however_slow_the_server_is
     async with post.sending():
         await post.write(HANAKO)
         await asyncio.wait_for(mailbox.asked.wait(), 20)
-        post.clock.ahead += 2 * LEASE  # its lease has run out; it has the mail in hand all the same
+        assert in_hand_for(post.transport) > LEASE + timedelta(seconds=1)
+        post.clock.ahead += LEASE + timedelta(seconds=1)  # its lease has run out; it has the mail in hand all the same
         task = asyncio.create_task(other.run())
         await asyncio.sleep(0)
         await asyncio.wait_for(other.idle(), 20)
@@ -378,6 +379,7 @@ class Broken:
     """A transport with a bug."""
 
     sender = SENDER
+    longest = timedelta(seconds=1)
 
     def __init__(self) -> None:
         self.calls = 0
