@@ -19,6 +19,7 @@ from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.appservice.interface import Listener
 from oshiyakusho_matrix.appservice.router import Router
 from oshiyakusho_matrix.appservice.tables import lanes as inbox_lanes
+from oshiyakusho_matrix.broadcasts.composition import Broadcasts
 from oshiyakusho_matrix.commands.audit import audit_command
 from oshiyakusho_matrix.commands.chats.controller import ChatController
 from oshiyakusho_matrix.commands.chats.listeners import ChatWatch, SealedWatch
@@ -43,6 +44,7 @@ from oshiyakusho_matrix.divisions.listing import offices, some_of_each_group
 from oshiyakusho_matrix.divisions.plan_controller import PlanController
 from oshiyakusho_matrix.divisions.planner import Planner
 from oshiyakusho_matrix.divisions.service import CityHall
+from oshiyakusho_matrix.divisions.stages import house
 from oshiyakusho_matrix.divisions.tables import forget_drift
 from oshiyakusho_matrix.homeserver.interface import Homeserver
 from oshiyakusho_matrix.outbox.mail import MailSender, forget_mails
@@ -118,7 +120,7 @@ class CityHallApp:
         self.store = store = Store(engine)
         self.queue = queue = WorkQueue(store)
         self.outbox = outbox = DatabaseOutbox(Renderer())
-        bot, server_name = identity.bot, identity.server_name
+        bot, server_name, name = identity.bot, identity.server_name, identity.display_name
         self.places = places = RosterPlaces(store=store, reader=homeserver, bot=bot)
         self.sender = OutboxSender(store, homeserver, places.office, outbox, hands=concurrency)
         keeper = RoomKeeper(homeserver, bot, making=making, measures=measures)
@@ -128,8 +130,9 @@ class CityHallApp:
         follow_ups = DatabaseFollowUps(queue, outbox)
         self.rules = rules = DomainRules(organisations())
         guide = Guide(work=queue, outbox=outbox, entrances=partial(entrances, server_name=server_name))
-        announcer = Announcer([self.hall.on_roster, lambda *told: self.registration.on_roster(*told), guide.on_roster])
-        self.roster = roster = Roster(work=queue, follow_ups=follow_ups, announcer=announcer, bot=bot)
+        broadcasts = Broadcasts(store=store, work=queue, outbox=outbox, house=house, bot=bot)
+        told = (self.hall.on_roster, lambda *a: self.registration.on_roster(*a), guide.on_roster, broadcasts.on_roster)
+        self.roster = roster = Roster(work=queue, follow_ups=follow_ups, announcer=Announcer(told), bot=bot)
         self.registration: ClosedRegistration = ClosedRegistration(store=store, work=queue)
         if reception is not None:
             self.registration = Registration(
@@ -158,6 +161,7 @@ class CityHallApp:
                 *member_commands(self.roster, accounts=homeserver, server_name=server_name, offices=offices),
                 *domain_commands(rules),
                 *self.registration.commands,
+                *broadcasts.commands,
                 *room_commands(self.hall, queue, load),
                 audit_command(lambda: self.registry),
             )
@@ -166,7 +170,7 @@ class CityHallApp:
         dispatch = Dispatch(
             registry=registry,
             bot=bot,
-            bot_name=identity.display_name,
+            bot_name=name,
             lookup=askers,
             places=places,
             outbox=outbox,
@@ -183,8 +187,9 @@ class CityHallApp:
             "m.reaction": [reactions, Taps(store=store, guide=guide, lookup=askers, runner=runner, bot=bot)],
             "m.room.encrypted": [SealedWatch(store=store, work=queue)],
         }
-        for kind, more in self.registration.listeners(registry=registry, lookup=askers, runner=runner).items():
-            listeners[kind] += more
+        own = self.registration.listeners(registry=registry, lookup=askers, runner=runner)
+        for kind, more in (*own.items(), *broadcasts.listeners.items()):
+            listeners.setdefault(kind, []).extend(more)
         router = Router(
             listeners,
             every_state=[
@@ -193,7 +198,7 @@ class CityHallApp:
                 ChatJoins(store=store, work=queue),
             ],
         )
-        sieve = PlainTalk(bot=bot, bot_name=identity.display_name, attentive=self.registration.attentive)
+        sieve = PlainTalk(bot=bot, bot_name=name, attentive=(*self.registration.attentive, broadcasts.attentive))
         self.inbox = Inbox(store, router, outbox, bot=bot, sieve=sieve, hands=concurrency)
         chats = ChatController(
             store=store,
@@ -202,7 +207,7 @@ class CityHallApp:
             outbox=outbox,
             server_name=server_name,
             alias_prefix=places.hall_localpart,
-            name=identity.display_name,
+            name=name,
         )
         self._parts: Sequence[Inbox | OutboxSender | MailSender] = (self.inbox, self.sender, *self.registration.parts)
         self.status = Status(store=store, inbox=self.inbox, sender=self.sender, queue=queue, mailer=self.mailer)
@@ -217,6 +222,7 @@ class CityHallApp:
                 ),
                 MemberController(store=store, doors=homeserver, roster=self.roster, measures=measures),
                 PlanController(planner=self.planner, load=load),
+                *broadcasts.controllers,
                 chats,
                 FollowUpController(store, outbox),
                 *self.registration.controllers,

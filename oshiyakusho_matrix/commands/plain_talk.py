@@ -2,7 +2,7 @@
 
 The same questions as the listeners ask (``dispatch``, ``confirmation``, ``reactions``, ``chats.listeners``), without
 asking anybody: whatever one of them might look closer at is not plain. In a room that ever was a direct chat nothing
-is, nor in those where ``attentive`` says that answers are waited for (事務局室).
+is, nor in those where ``attentive`` says that answers are waited for (事務局室, rooms where talks are announced).
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -24,7 +24,7 @@ Attentive = Callable[[AsyncConnection], Awaitable[Collection[str]]]
 class PlainTalk:
     """The inbox's ``Sieve``."""
 
-    def __init__(self, *, bot: UserId, bot_name: str, attentive: Attentive | None = None) -> None:
+    def __init__(self, *, bot: UserId, bot_name: str, attentive: Sequence[Attentive] = ()) -> None:
         self._attentive = attentive
         self._bot, self._bot_name = bot, bot_name
         self._kinds: Mapping[str, Callable[[ClientEvent], bool]] = {
@@ -40,8 +40,8 @@ class PlainTalk:
         chats = set(
             await connection.scalars(select(direct_chat.c.room_id).where(direct_chat.c.room_id.in_(sorted(rooms))))
         )
-        if self._attentive is not None:
-            chats |= set(await self._attentive(connection))
+        for attentive in self._attentive:
+            chats |= set(await attentive(connection))
         return {event.event_id for event in plain if event.room_id not in chats}
 
     def _is_plain(self, event: ClientEvent) -> bool:

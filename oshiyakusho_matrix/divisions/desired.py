@@ -5,7 +5,7 @@ Apart from ``domain`` because it speaks of Matrix state, which ``domain`` does n
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from oshiyakusho_matrix.core.errors import CityHallError
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId
@@ -15,7 +15,17 @@ from oshiyakusho_matrix.homeserver.interface import Content, StateEvent
 from oshiyakusho_matrix.reconcile.room_plan import DesiredRoom
 
 HEAD_POWER = 50
+#: Speakers write, and no more: they pin nothing and call nobody.
+SPEAKER_POWER = 25
 STATE_POWER = CREATOR_POWER
+
+
+_TO_WRITE: Final[Mapping[Posting, int]] = {
+    Posting.ALL: 0,
+    Posting.SPEAKERS: SPEAKER_POWER,
+    Posting.HEADS: HEAD_POWER,
+    Posting.BOT: STATE_POWER,
+}
 
 
 class NotYet(CityHallError):
@@ -45,10 +55,11 @@ def locator_key(slug: str, rule: RoomRule) -> str:
 
 def power_levels(rule: RoomRule, *, staff: Iterable[UserId], bot: UserId, lifecycle: Lifecycle) -> Content:
     """Return the whole of ``m.room.power_levels``: only staff are listed, nobody but the bot changes state."""
-    users: dict[str, int] = dict.fromkeys(sorted(staff), HEAD_POWER)
+    rank = SPEAKER_POWER if rule.posting is Posting.SPEAKERS else HEAD_POWER
+    users: dict[str, int] = dict.fromkeys(sorted(staff), rank)
     if creator_is_listed(rule.room_version):
         users[bot] = CREATOR_POWER
-    posting = {Posting.ALL: 0, Posting.HEADS: HEAD_POWER, Posting.BOT: STATE_POWER}[rule.posting]
+    posting = _TO_WRITE[rule.posting]
     if lifecycle is Lifecycle.ARCHIVED:
         posting = STATE_POWER
     events = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 #: Kinds that the code knows by name; ``kinds.yaml`` says what they are like.
-HALL, GROUP, DIVISION = "hall", "group", "division"
+HALL, GROUP, DIVISION, BROADCASTS = "hall", "group", "division", "broadcasts"
 
 
 class JoinRule(StrEnum):
@@ -41,10 +41,11 @@ class Audience(StrEnum):
 
 
 class Posting(StrEnum):
-    """Who may write. Reactions are open to all who are inside."""
+    """Who may write. Reactions are open to all who are inside. ``SPEAKERS``: those of the talk that is on, if any."""
 
     ALL = "all"
     HEADS = "heads"
+    SPEAKERS = "speakers"
     BOT = "bot"
 
 
@@ -68,7 +69,8 @@ class RoomRule:
     """What a kind says about one of its rooms. ``key`` is empty for the space itself.
 
     ``name`` and ``topic`` may hold ``{name}`` and ``{purpose}`` of the space. ``powers`` adds to the power levels of
-    single event types.
+    single event types. ``stage`` ties a studio, where speakers write, to its seats, where the audience does.
+    ``news``: what concerns the whole space is announced there.
     """
 
     key: str
@@ -83,6 +85,8 @@ class RoomRule:
     federate: bool = True
     suggested: bool = False
     powers: Mapping[str, int] = field(default_factory=dict)
+    stage: str = ""
+    news: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from sqlalchemy import literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId
-from oshiyakusho_matrix.divisions.domain import DIVISION, GROUP, HALL, Lifecycle
+from oshiyakusho_matrix.divisions.domain import BROADCASTS, DIVISION, GROUP, HALL, Lifecycle
 from oshiyakusho_matrix.divisions.tables import space
 from oshiyakusho_matrix.roster.entrances import Entrance
 from oshiyakusho_matrix.roster.tables import managed_room
@@ -24,7 +24,7 @@ async def entrances(connection: AsyncConnection, *, server_name: str) -> Sequenc
         .join(managed_room, managed_room.c.owner == literal("space:") + space.c.slug)
         .outerjoin(group, group.c.slug == space.c.parent)
         .where(
-            space.c.kind.not_in([HALL, GROUP]),
+            space.c.kind.not_in([HALL, GROUP, BROADCASTS]),
             space.c.lifecycle == Lifecycle.ACTIVE,
             managed_room.c.room_id.is_not(None),
         )

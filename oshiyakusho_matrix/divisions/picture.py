@@ -4,7 +4,7 @@
 all, and one that is merged with the files but not saved.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,11 +15,12 @@ from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.core.text import fold, say
 from oshiyakusho_matrix.divisions.desired import Surroundings, alias_localpart, child_link, desired_room
-from oshiyakusho_matrix.divisions.domain import GROUP, HALL, Audience, Kind, Lifecycle, RoomRule
+from oshiyakusho_matrix.divisions.domain import GROUP, HALL, Audience, Kind, Lifecycle, Posting, RoomRule
 from oshiyakusho_matrix.divisions.tables import Mandate, SpaceRecord, kinds, mandates, spaces
 from oshiyakusho_matrix.homeserver.interface import Content
 from oshiyakusho_matrix.reconcile.room_plan import DesiredRoom
 from oshiyakusho_matrix.roster.domain import ManagedRoom
+from oshiyakusho_matrix.roster.stages import speakers
 from oshiyakusho_matrix.roster.tables import current_among, find_managed_room, managed_rooms, members
 
 
@@ -34,6 +35,7 @@ class Picture:
     rooms: Mapping[str, ManagedRoom]
     mandates: Mapping[str, Sequence[Mandate]]
     secretariat: Sequence[UserId]
+    speakers: Mapping[str, Collection[UserId]]
 
     @property
     def hall(self) -> SpaceRecord | None:
@@ -120,6 +122,8 @@ class Picture:
             space_id=self.room_id(slug),
         )
         staff = self.secretariat if record.space.parent is None else self.heads(slug)
+        if rule.posting is Posting.SPEAKERS:
+            staff = sorted(self.speakers.get(self.localpart(slug, rule), ()))
         if rule.audience is Audience.NOBODY:
             staff = []  # who is no member may read its state, and none of them is inside
         return desired_room(
@@ -165,6 +169,7 @@ async def take_picture(
         rooms={r.alias_localpart: r for r in await managed_rooms(connection, owners=owners)},
         mandates=by_space,
         secretariat=[m.user_id for m in await members(connection, secretariat=True)],
+        speakers=await speakers(connection),
     )
 
 

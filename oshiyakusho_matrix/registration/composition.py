@@ -97,7 +97,7 @@ class ClosedRegistration:
     commands: tuple[Command[Any], ...] = ()
     overhear: tuple[Overhear, ...] = ()
     expected: Expected | None = None
-    attentive: Attentive | None = None
+    attentive: tuple[Attentive, ...] = ()
     mailer: MailSender | None = None
     parts: tuple[MailSender, ...] = ()
     desk: RegistrationDesk | None = None
@@ -178,7 +178,7 @@ class Registration(ClosedRegistration):
         claims = Claims(self.desk)
         self.overhear = (claims.in_chat,)
         self.expected = claims.in_knock
-        self.attentive = _office_alone
+        self.attentive = (_office_alone,)
         self.sign_form = lambda words: sealer.digest(words, "web.form")
         self.commands = application_commands(self.decisions, sealer=sealer, review_url=reception.policy.review_url)
         self.controllers = (

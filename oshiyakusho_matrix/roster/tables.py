@@ -56,6 +56,14 @@ affiliation = Table(
     Index(None, "organisation"),
 )
 
+#: Who has the word on a stage now: see ``stages``.
+speaker = Table(
+    "speaker",
+    metadata,
+    Column("alias_localpart", String(255), primary_key=True),
+    Column("user_id", String(255), primary_key=True),
+)
+
 #: For those who are looked up by id. Nearly everybody is admitted, so an index on it would find them all, which SQLite
 #: does not know: an expression that is no bare column is looked up by none.
 _ADMITTED = member.c.standing + "" == Standing.ADMITTED

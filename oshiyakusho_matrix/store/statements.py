@@ -14,7 +14,7 @@ async def one_at_a_time(connection: AsyncConnection, topic: int) -> None:
     """Until this transaction ends, make others that say the same ``topic`` wait here: what they read next is ours.
 
     On SQLite writing transactions come one at a time anyway. Topics: 1 upgrades, 2 reports to 事務局室, 3 the roster,
-    4 the city hall, 5 codes to mailboxes; whoever needs two takes them in this order.
+    4 the city hall, 5 codes to mailboxes, 6 stages; whoever needs two takes them in this order.
     """
     if connection.dialect.name == "postgresql":
         await connection.execute(select(func.pg_advisory_xact_lock(_TOPICS, topic)))

@@ -108,7 +108,7 @@ async def fill(store: Store, hs: FakeHomeserver, rooms: Path, size: Size) -> Seq
         slug: [Mandate(slug, size.person(number), "head", now(), until)]
         for number, slug in enumerate(s for s, r in records.items() if r.space.kind == "division")
     }
-    picture = Picture(SERVER, hs.bot, declaration.kinds, records, {}, held, [SECRETARY])
+    picture = Picture(SERVER, hs.bot, declaration.kinds, records, {}, held, [SECRETARY], {})
     register = {room.alias_localpart: room for slug in records for room in picture.register_of(slug)}
     made = _make_rooms(hs, replace(picture, rooms=register))
     _gather(hs, made, size)

@@ -34,7 +34,7 @@ class Floor:
     async def make(self, declaration: Declaration) -> int:
         """Make everything; return the number of requests."""
         records = merge(declaration, {}, {}).records
-        picture = Picture(self.server_name, self.bot, declaration.kinds, records, {}, {}, [])
+        picture = Picture(self.server_name, self.bot, declaration.kinds, records, {}, {}, [], {})
         headers = {"Authorization": f"Bearer {self.token}"}
         async with aiohttp.ClientSession(headers=headers) as session:
             wire = _Wire(self.url, session)

@@ -42,6 +42,8 @@ def another(slug: str, more: str = "", file: str = "") -> Files:
 NAMED = 'slug: bosai\nname: {{ja: {ja}, en: "{en}"}}\npurpose: {{ja: 防災, en: Safety}}\ngroup: zei\n'
 CIRCLES = "kind: division\ngroup: zei\npurpose: {ja: a, en: a}\ncircles:\n  - {slug: kenjinkai-01, name: {ja: みんなの財政課, en: A}}\n"
 
+LAST = '        topic: {ja: "{purpose}", en: "{purpose}"}\n'
+
 ONE_MISTAKE: dict[str, tuple[Files, str, int, str]] = {
     # files
     "no hall": ({"cityhall.yaml": None}, "cityhall.yaml", 1, "This file is missing."),
@@ -106,6 +108,12 @@ ONE_MISTAKE: dict[str, tuple[Files, str, int, str]] = {
     "a head of a port that there is not": (division("group: kikaku", "group: kikaku\nheads: ['@a:b.example:84480']"), D, 7, "is of a server that there cannot be."),
     "a head of half an address": (division("group: kikaku", "group: kikaku\nheads: ['@a:[::1::]']"), D, 7, "is of a server that there cannot be."),
     "a head twice": (division("group: kikaku", "group: kikaku\nheads: ['@a:b', '@a:b']"), D, 7, "A head is named twice."),
+    # stages and news
+    "speakers without a stage": (kinds(LAST, LAST + "        posting: speakers\n"), "kinds.yaml", 24, "Where speakers write is a stage"),
+    "a space for speakers": (kinds("alias: ka-{slug}\n", "alias: ka-{slug}\n    space: {posting: speakers}\n"), "kinds.yaml", 20, "Where speakers write is a stage"),
+    "a stage without seats": (kinds(LAST, LAST + "        posting: speakers\n        stage: hitotsu\n"), "kinds.yaml", 25, 'The stage "hitotsu" needs two rooms'),
+    "seats without a studio": (kinds(LAST, LAST + "        stage: hitotsu\n"), "kinds.yaml", 24, 'The stage "hitotsu" needs two rooms'),
+    "two rooms for news": (kinds(LAST, LAST + "        news: true\n      - {key: bb, name: {ja: b, en: b}, topic: {ja: b, en: b}, news: true}\n"), "kinds.yaml", 25, "one room for news"),
     # between files
     "a slug twice": (another("zei"), "divisions/zei.yaml", 1, 'The slug "zei" is taken: cityhall.yaml:9.'),
     "a Japanese name twice": ({"divisions/bosai.yaml": NAMED.format(ja="みんなの財政課", en="B")}, D, 3, 'The name "みんなの財政課" is taken: divisions/bosai.yaml:2.'),

@@ -58,8 +58,8 @@ def test_no_space_has_more_children_than_a_federated_lobby_lists(declared: Decla
 
 def test_divisions_lie_behind_restricted_groups(declared: Declaration) -> None:
     in_the_hall = {space.kind for space in declared.spaces.values() if space.parent == declared.hall}
-    assert in_the_hall == {"group"}
-    assert declared.kinds["group"].space.join_rule is JoinRule.RESTRICTED
+    assert in_the_hall == {"group", "broadcasts"}
+    assert {declared.kinds[kind].space.join_rule for kind in in_the_hall} == {JoinRule.RESTRICTED}
 
 
 def test_the_gate_stands_everywhere_but_at_the_entrance(declared: Declaration) -> None:

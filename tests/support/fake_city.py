@@ -15,10 +15,11 @@ from typing import Any
 
 from oshiyakusho_matrix.app import CityHallApp, Identity
 from oshiyakusho_matrix.appservice.border import read_transaction
-from oshiyakusho_matrix.core.ids import EventId, UserId
+from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId
 from oshiyakusho_matrix.divisions.catalogue import load_from, load_what_is_sound
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.homeserver.fake_room import Event, FakeRoom
+from oshiyakusho_matrix.homeserver.interface import NewRoom, StateEvent
 from oshiyakusho_matrix.reconcile.leases import ParkedWork
 from oshiyakusho_matrix.reconcile.parked import parked_keys
 from oshiyakusho_matrix.registration.composition import Reception
@@ -115,6 +116,13 @@ class FakeCity:
         """Return the work that waits for a person."""
         async with self.app.store.reading() as connection:
             return await parked_keys(connection)
+
+    async def open_chat(self, user: UserId) -> RoomId:
+        """Have somebody open a direct chat with the bot."""
+        invited = StateEvent("m.room.member", self.hs.bot, {"membership": "invite", "is_direct": True})
+        room = await self.hs.create_room_as(user, NewRoom("12", state=(invited,)))
+        await self.settle()
+        return room
 
     async def member(self, name: str) -> UserId:
         """Admit somebody, who then joins the hall."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oshiyakusho_matrix.divisions.desired import alias_localpart
-from oshiyakusho_matrix.divisions.domain import DIVISION, Declaration, Names, Space
+from oshiyakusho_matrix.divisions.domain import DIVISION, GROUP, Declaration, Names, Space
 
 ROOT = Path(__file__).parents[2]
 HANDBOOK = ROOT / "oshiyakusho_matrix" / "web" / "handbook"
@@ -103,11 +103,16 @@ def tree(declared: Declaration, language: str) -> str:
     lines = [f"{called(hall.name)}  #{alias_localpart(kind, hall.slug, kind.space)}"]
     lines += [f"├─ {called(rule.name)}  #{alias_localpart(kind, hall.slug, rule)}" for rule in kind.rooms]
     groups = below(hall.slug)
+    first_group = next(group for group in groups if group.kind == GROUP)
     for number, group in enumerate(groups):
         last = number == len(groups) - 1
         spaces, lead = below(group.slug), "   " if last else "│  "
         lines.append(f"{'└─' if last else '├─'} {called(group.name)}")
-        if number == 0:
+        if group.kind != GROUP:
+            inside = [called(rule.name) for rule in declared.kinds[group.kind].rooms]
+            lines.append(f"{lead}└─ {('、' if language == 'ja' else ', ').join(inside)}")
+            continue
+        if group is first_group:
             first, division = spaces.pop(0), declared.kinds[DIVISION]
             lines.append(f"{lead}├─ {called(first.name)}  #{alias_localpart(division, first.slug, division.space)}")
             for index, rule in enumerate(division.rooms):

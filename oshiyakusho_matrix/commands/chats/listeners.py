@@ -3,9 +3,11 @@
 Asks for ``ChatController``, decides nothing.
 """
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Row, Select, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.appservice.interface import InboundEvent, Write
 from oshiyakusho_matrix.commands.chats.tables import direct_chat
@@ -127,6 +129,17 @@ def open_chat_of(user_id: UserId) -> Select[tuple[str]]:
     usable = (direct_chat.c.state == "open", direct_chat.c.direct, ~direct_chat.c.encrypted, ~direct_chat.c.own)
     theirs = select(direct_chat.c.room_id).where(direct_chat.c.user_id == user_id, *usable)
     return theirs.order_by(direct_chat.c.since.desc()).limit(1)
+
+
+async def chats_of(connection: AsyncConnection, users: Collection[str]) -> Mapping[UserId, RoomId]:
+    """Return the rooms in which people can be written to now: chats that they opened, else those that the bot did."""
+    usable = (direct_chat.c.state == "open", or_(direct_chat.c.direct, direct_chat.c.own), ~direct_chat.c.encrypted)
+    query = select(direct_chat).where(*usable, direct_chat.c.room_id.is_not(None))
+    wanted, found = set(users), dict[UserId, RoomId]()
+    for row in await connection.execute(query.order_by(direct_chat.c.own.desc(), direct_chat.c.since)):
+        if row.user_id in wanted:
+            found[UserId(row.user_id)] = RoomId(row.room_id)  # the last of theirs
+    return found
 
 
 async def find_chat(tx: Transaction, room_id: str) -> Row[Any] | None:

@@ -10,7 +10,7 @@ from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.divisions.catalogue.files import Finding, Loaded
 from oshiyakusho_matrix.divisions.catalogue.schema import Access, KindModel, Kinds, RoomRules, SpaceRules
 from oshiyakusho_matrix.divisions.catalogue.yaml_lines import Place
-from oshiyakusho_matrix.divisions.domain import HALL, Allow, Audience, JoinRule, Kind, Names, RoomRule
+from oshiyakusho_matrix.divisions.domain import HALL, Allow, Audience, JoinRule, Kind, Names, Posting, RoomRule
 
 
 def kind_of(key: str, model: KindModel) -> Kind:
@@ -29,6 +29,8 @@ def rule_of(kind: KindModel, own: SpaceRules | RoomRules) -> RoomRule:
         posting=own.posting,
         suggested=own.suggested,
         powers=dict(own.powers),
+        stage=(own.stage or "") if isinstance(own, RoomRules) else "",
+        news=own.news if isinstance(own, RoomRules) else False,
         **access,
     )
 
@@ -50,6 +52,7 @@ def kind_findings(loaded: Loaded[Kinds]) -> Iterator[Finding]:
             text = say("Without {placeholder} all spaces of this kind would have one alias.", placeholder=sign)
             yield Finding(loaded.file, *kind.place("alias"), text)
         yield from _own_findings(loaded.file, key, kind)
+        yield from _stage_findings(loaded.file, kind)
         yield from _repeated_keys(loaded.file, kind)
 
 
@@ -85,6 +88,26 @@ def _own_findings(file: str, key: str, kind: KindModel) -> Iterator[Finding]:
             yield Finding(file, *owner.place("audience", "key"), another)
         if len(those) < wanted:
             yield Finding(file, *kind.place("rooms"), missing)
+
+
+def _stage_findings(file: str, kind: KindModel) -> Iterator[Finding]:
+    pairs: dict[str, list[RoomRules]] = {}
+    news = [room for room in kind.rooms if room.news]
+    for room in kind.rooms:
+        if room.stage is not None:
+            pairs.setdefault(room.stage, []).append(room)
+    for owner in (kind.space, *kind.rooms):
+        if owner.posting is Posting.SPEAKERS and (not isinstance(owner, RoomRules) or owner.stage is None):
+            text = say("Where speakers write is a stage: write stage, and the same for the room of its audience.")
+            yield Finding(file, *owner.place("posting"), text)
+    for name, rooms in pairs.items():
+        if sorted(room.posting for room in rooms) != [Posting.ALL, Posting.SPEAKERS]:
+            text = say(
+                'The stage "{name}" needs two rooms: one with posting: speakers, one with posting: all.', name=name
+            )
+            yield Finding(file, *rooms[0].place("stage"), text)
+    for room in news[1:]:
+        yield Finding(file, *room.place("news"), say("A space has one room for news; this would be another."))
 
 
 def _said_at(kind: KindModel, own: SpaceRules | RoomRules, field: str) -> Place:

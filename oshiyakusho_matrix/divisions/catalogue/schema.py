@@ -102,7 +102,9 @@ class Rules(Access):
     """What one room, or the space itself, says beyond its kind."""
 
     posting: Annotated[Posting, Field(strict=False)] = Field(
-        Posting.ALL, description="Who may write: all, heads (in the hall: secretaries), bot. Reactions are open to all."
+        Posting.ALL,
+        description="Who may write: all, heads (in the hall: secretaries), speakers of the talk that is on, bot. "
+        "Reactions are open to all.",
     )
     suggested: bool = Field(False, description="Whether clients recommend it in the lobby of its space.")
     powers: Powers = Field({}, description="Deviations only: the power level (0-100) that an event type needs.")
@@ -122,6 +124,10 @@ class RoomRules(Rules):
     key: Slug = Field(description="Ends the alias (ALIAS-KEY); ASCII, never changed: the room is found by it.")
     name: NameTemplates
     topic: TopicTemplates
+    stage: Slug | None = Field(
+        None, description="Ties the room where speakers write (posting: speakers) to the one where its audience sits."
+    )
+    news: bool = Field(False, description="Whether talks are announced here; one room of a space.")
 
 
 class KindModel(Access):

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from oshiyakusho_matrix.core.ids import RoomId, UserId
-from oshiyakusho_matrix.homeserver.interface import NewRoom, StateEvent
 from oshiyakusho_matrix.registration.welcome.domain import Welcome
 from oshiyakusho_matrix.registration.welcome.tables import find_welcome
 from oshiyakusho_matrix.roster.affiliations import Affiliation, affiliate
@@ -112,10 +111,7 @@ async def tap(city: FakeCity, chat: RoomId, key: str, *, user: UserId = HANAKO) 
 
 async def open_chat(city: FakeCity, user: UserId = HANAKO) -> RoomId:
     """Have somebody open a direct chat with the bot."""
-    invited = StateEvent("m.room.member", city.hs.bot, {"membership": "invite", "is_direct": True})
-    room = await city.hs.create_room_as(user, NewRoom("12", state=(invited,)))
-    await city.settle()
-    return room
+    return await city.open_chat(user)
 
 
 def inside(city: FakeCity, localpart: str, user: UserId = HANAKO) -> str:
