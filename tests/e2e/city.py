@@ -30,13 +30,17 @@ from tests.support.mail import SENDER, Mailbox, mail_server
 from tests.support.ports import ReservedPort
 from tests.support.users import MatrixError, MatrixUser
 
-#: Two groups of divisions and one of circles; three divisions; two circles. Rooms come from the shipped kinds.yaml.
+#: The broadcasts, two groups of divisions, one of circles; three divisions; two circles. Their rooms are as shipped.
 CITYHALL = """\
 hall:
   slug: cityhall
   name: {ja: 市役所, en: City Hall}
   purpose: {ja: 公務員が学び合うところです。, en: Where public servants learn from one another.}
 groups:
+  - slug: housou
+    kind: broadcasts
+    name: {ja: 庁内放送, en: Broadcasts}
+    purpose: {ja: お話を聞くところです。, en: Talks to listen to.}
   - slug: kikaku
     name: {ja: 企画・行政運営, en: Planning}
     purpose: {ja: 役所の土台です。, en: The groundwork.}

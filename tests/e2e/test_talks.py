@@ -1,0 +1,81 @@
+"""A talk on real homeservers: announced, begun by hand, and over; who may write in the studio meanwhile."""
+
+import pytest
+
+from oshiyakusho_matrix.divisions.desired import SPEAKER_POWER
+from tests.e2e.city import City
+from tests.e2e.conftest import Person
+from tests.e2e.talk import ask, body, enter, refused
+from tests.e2e.waiting import eventually
+from tests.support.users import Event, MatrixUser
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+STUDIO, SEATS, NEWS = "cityhall-housou-studio", "cityhall-housou-kanran", "cityhall-dayori"
+
+
+async def test_only_those_whose_talk_is_on_write_in_the_studio_and_everybody_reacts(city: City, person: Person) -> None:
+    host, listener = await person("host", on=city.neighbour), await person("listener")
+    await city.admit(host, listener)
+    studio, seats, news = await enter(city, listener, STUDIO, SEATS, NEWS)
+    await enter(city, host, STUDIO)
+    await enter(city, city.secretary, STUDIO)
+    office = await city.room("cityhall-jimukyoku")
+
+    planned = await ask(
+        city.secretary, office, f"!放送 企画 やめる勇気 明日20時 --司会 {host.user_id} --はい", "告知済み"
+    )
+    number = body(planned).partition("第")[2].partition("回")[0]
+    announced = await listener.message(news, "やめる勇気")
+    assert "20:00〜21:00" in body(announced)
+    await listener.event(news, lambda e: reacts(e, announced["event_id"], "✋"), what="a hand to tap on")
+    await listener.react(news, announced["event_id"], "✋")
+    for somebody in (host, listener, city.secretary):
+        await forbidden(somebody, studio)
+
+    await ask(city.secretary, office, f"!放送 開始 {number}", "放送中")
+    # The answer comes when it is so.
+    assert await speakers(city.secretary, studio) == {host.user_id}
+    await listener.message(seats, "始まりました")
+    await eventually(lambda: has_the_word(host, studio), host, what="the word, on the other server")
+    said = await host.say(studio, "こんばんは")
+    for somebody in (listener, city.secretary):
+        await forbidden(somebody, studio)
+    await listener.event(studio, lambda e: bool(e["event_id"] == said), what="what the host says")
+    await listener.react(studio, said, "👏")
+    await listener.say(seats, "よく聞こえます")
+    await city.idle()
+    assert "1人" in body(await ask(city.secretary, office, f"!放送 詳細 {number}", "第"))
+
+    await ask(city.secretary, office, f"!放送 終了 {number}", "終了")
+    assert await speakers(city.secretary, studio) == set()
+    await listener.message(seats, "終了しました")
+    await eventually(lambda: has_no_word(host, studio), host, what="the end, on the other server")
+    await forbidden(host, studio)
+
+
+def reacts(event: Event, event_id: str, key: str) -> bool:
+    """Tell whether an event is a reaction."""
+    relation = event["content"].get("m.relates_to", {})
+    return (event["type"], relation.get("event_id"), relation.get("key")) == ("m.reaction", event_id, key)
+
+
+async def has_the_word(somebody: MatrixUser, studio: str) -> bool | None:
+    """Return True once somebody's own server lets them write."""
+    return somebody.user_id in await speakers(somebody, studio) or None
+
+
+async def has_no_word(somebody: MatrixUser, studio: str) -> bool | None:
+    """Return True once it does no more."""
+    return somebody.user_id not in await speakers(somebody, studio) or None
+
+
+async def speakers(somebody: MatrixUser, studio: str) -> set[str]:
+    """Return who may write in the studio besides the bot, as somebody's own server sees it."""
+    levels = await somebody.state_content(studio, "m.room.power_levels")
+    return {user for user, power in levels["users"].items() if power == SPEAKER_POWER}
+
+
+async def forbidden(somebody: MatrixUser, room_id: str) -> None:
+    """Expect that somebody who is inside cannot write."""
+    await refused(somebody.say(room_id, "わたしも"))
