@@ -59,9 +59,9 @@ class Forms:
                 visit,
                 held=True,
                 notice=say(
-                    "Too much came from your network at once. Nothing is lost: wait {seconds} seconds and send it "
+                    "Too much came from your network at once. Nothing is lost: wait {minutes} minutes and send it "
                     "again.",
-                    seconds=_seconds(wait),
+                    minutes=ceil(wait / timedelta(minutes=1)),
                 ),
             )
             return self._page(route, request, await route.again(visit), status=429, after=wait)

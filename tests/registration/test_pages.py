@@ -475,6 +475,7 @@ async def test_too_much_from_one_client_is_told_with_all_that_was_typed(house: C
         paper = await here.site.post("/register", {**sent, "do": "file"})
         assert (paper.status, await here.count()) == (429, 0)
         assert 3500 < int(paper.response.headers["Retry-After"]) <= 3600
+        assert "60 分待って" in paper.text
         assert paper.typed.items() >= {"name": TYPED["name"], "address": here.address}.items()
         # Nobody who sends too much finds out what is right.
         first = await house.desk.file()
