@@ -5,10 +5,11 @@ The service moves talks by ``advance`` alone; the diagram in the handbook is dra
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from oshiyakusho_matrix.core.clock import JST
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.text import Text, say
@@ -69,6 +70,10 @@ PUBLIC: Final = frozenset({State.ANNOUNCED, State.DOORS, State.LIVE, State.QUEST
 DOORS_BEFORE: Final = timedelta(minutes=15)
 #: When those who put their hand up are reminded, before the start; the longest first.
 REMINDERS: Final = (timedelta(days=1), timedelta(hours=1), timedelta(minutes=10))
+#: Nobody is woken by what can be said the evening before: hours in Japan, and when it is said instead.
+QUIET_FROM: Final = 22
+QUIET_UNTIL: Final = 7
+BEFORE_QUIET: Final = 21
 #: By how much something may be late without anybody being told so.
 PUNCTUAL: Final = timedelta(minutes=2)
 #: A talk of which no end was said.
@@ -136,7 +141,17 @@ def due_reminder(talk: Talk, *, after: datetime) -> datetime | None:
     if talk.state is not State.ANNOUNCED and talk.state is not State.DOORS:
         return None
     since = max(after, talk.reminded_at or after)
-    return min((talk.starts_at - before for before in REMINDERS if talk.starts_at - before > since), default=None)
+    return min((moment for moment in reminders(talk.starts_at) if moment > since), default=None)
+
+
+def reminders(starts_at: datetime) -> Sequence[datetime]:
+    """Return when those who come are reminded. What comes a day before heeds the quiet hours; the others cannot."""
+    day_before, *shortly = (starts_at - before for before in REMINDERS)
+    here = day_before.astimezone(JST)
+    if here.hour >= QUIET_FROM or here.hour < QUIET_UNTIL:
+        evening = here if here.hour >= QUIET_FROM else here - timedelta(days=1)
+        day_before = evening.replace(hour=BEFORE_QUIET, minute=0, second=0, microsecond=0).astimezone(UTC)
+    return [day_before, *shortly]
 
 
 def steps_to(state: State, step: Step, *, number: int) -> Sequence[Step]:

@@ -18,8 +18,10 @@ from oshiyakusho_matrix.broadcasts.domain import (
     due_reminder,
     due_step,
     overlapping,
+    reminders,
     steps_to,
 )
+from oshiyakusho_matrix.core.clock import JST
 from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import UserId
 
@@ -90,6 +92,19 @@ def test_reminders_come_before_the_start_each_once() -> None:
     assert moments == [timedelta(days=1), HOUR, timedelta(minutes=10)]
     assert due_reminder(replace(TALK, reminded_at=EIGHT - HOUR), after=far) == EIGHT - timedelta(minutes=10)
     assert due_reminder(replace(TALK, state=State.CANCELLED), after=far) is None
+
+
+@pytest.mark.parametrize(
+    ("starts", "reminded"),
+    [("2026-12-02 21:59", "2026-12-01 21:59"), ("2026-12-02 22:00", "2026-12-01 21:00"),
+     ("2026-12-02 06:59", "2026-11-30 21:00"), ("2026-12-02 07:00", "2026-12-01 07:00")],
+    ids=["before ten", "at ten", "before seven", "at seven"],
+)  # fmt: skip
+def test_nobody_is_woken_by_what_can_be_said_the_evening_before(starts: str, reminded: str) -> None:
+    start = datetime.fromisoformat(starts).replace(tzinfo=JST)
+    day_before, *shortly = reminders(start)
+    assert f"{day_before.astimezone(JST):%Y-%m-%d %H:%M}" == reminded
+    assert shortly == [start - HOUR, start - timedelta(minutes=10)]
 
 
 def test_one_that_begins_when_another_ends_is_no_overlap() -> None:
