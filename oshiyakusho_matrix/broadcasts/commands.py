@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 
 from oshiyakusho_matrix.broadcasts.domain import PLANNED, PUBLIC, Step, Talk
 from oshiyakusho_matrix.broadcasts.service import Plan, Programme
@@ -30,6 +30,11 @@ def _fixed(spoken: tuple[str, ...]) -> tuple[str, ...]:
     return (start,) if span.end is None else (start, "-", span.end.astimezone(JST).isoformat())
 
 
+def _bare_number(word: object) -> object:
+    """Read 第12回 as 12: so it stands in the announcement."""
+    return word.removeprefix("第").removesuffix("回") if isinstance(word, str) else word
+
+
 def _one_line(text: str) -> str:
     return visible(text, limit=120)
 
@@ -38,7 +43,9 @@ Title = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_one_line)
 ]
 Minutes = Annotated[int, Field(ge=0, le=120)]
-_NUMBER = Annotated[int, Positional(ja="番号", about=say("The number of the talk."), example="12")]
+_NUMBER = Annotated[
+    int, BeforeValidator(_bare_number), Positional(ja="番号", about=say("The number of the talk."), example="12")
+]
 _WHEN = Positional(
     ja="日時", about=say("When it is, in any usual form; with the end, or an hour long."), example="12/1 19:00-20:00"
 )
@@ -164,7 +171,7 @@ def talk_commands(programme: Programme) -> tuple[Command[Any], ...]:
         return Answer(done(one), after=keys, target=str(one.number))
 
     async def preview_cancel(call: Call[Cancelled]) -> Text:
-        one = await programme.take_up(call.tx, call.arguments.number)
+        one, _ = await programme.cancel(call.tx, call.arguments.number, reason="", by=call.asker)
         coming = len(await coming_to(call.tx.connection, one.number))
         return say(
             "Talk {number} “{title}” will be cancelled. Everybody who was told of it will be told so, among them "

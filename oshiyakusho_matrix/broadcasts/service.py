@@ -147,9 +147,12 @@ class Programme:
         house, one = await self.house(tx.connection), await self.take_up(tx, number)
         self._check_host(house, one, by)
         keys: list[WorkKey] = []
-        for each in steps_to(one.state, step, number=number):
-            one, more = await self._step(tx, one, each, house)
+        *between, last = steps_to(one.state, step, number=number)
+        for each in between:
+            one, more = await self._step(tx, one, each, house, said=False)
             keys += more
+        one, more = await self._step(tx, one, last, house, opened=Step.OPEN in between)
+        keys += more
         return one, list(dict.fromkeys(keys))
 
     async def cancel(self, tx: Transaction, number: int, *, reason: str, by: Asker) -> tuple[Talk, Sequence[WorkKey]]:
@@ -200,13 +203,23 @@ class Programme:
         return found
 
     async def _step(
-        self, tx: Transaction, one: Talk, step: Step, house: House, *, due: datetime | None = None
+        self,
+        tx: Transaction,
+        one: Talk,
+        step: Step,
+        house: House,
+        *,
+        due: datetime | None = None,
+        said: bool = True,
+        opened: bool = False,
     ) -> tuple[Talk, Sequence[WorkKey]]:
+        """Take a step, and say so. ``due``: by the clock, since then. ``opened``: the doors opened with it, unsaid."""
         late = timedelta() if due is None or now() - due <= PUNCTUAL else now() - due
         after = await self._move(tx, one, step, **({"reminded_at": now()} if step is Step.ANNOUNCE else {}))
         keys = await self._give_word(tx, house, after.stage)
         logger.info("a talk moved on", talk=one.number, step=step.value, late=round(late.total_seconds()))
-        await self._telling.of_step(tx, after, step, house, late=late)
+        if said:
+            await self._telling.of_step(tx, after, step, house, late=late, opened=opened)
         await self._work.ask(tx, talk_key(one.number))
         return after, keys
 

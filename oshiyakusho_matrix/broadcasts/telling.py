@@ -25,14 +25,16 @@ class Telling:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
-    async def of_step(self, tx: Transaction, one: Talk, step: Step, house: House, *, late: timedelta) -> None:
+    async def of_step(
+        self, tx: Transaction, one: Talk, step: Step, house: House, *, late: timedelta, opened: bool
+    ) -> None:
         """Announce a talk, or say in the seats how it goes on."""
         with tx.caused_by("talk", str(one.number), step.value, str(one.version)):
             if step is Step.ANNOUNCE:
                 text, extra = words.announcement(one, house), {words.CONTENT_KEY: one.number}
                 for room_id in words.newsrooms(one, house):
                     await self._outbox.post(tx, room_id, text, extra=extra)
-            if (course := words.course(one, step, late=late)) is not None:
+            if (course := words.course(one, step, late=late, opened=opened or step is Step.OPEN)) is not None:
                 for room_id in _seats(one, house):
                     await self._outbox.post(tx, room_id, course)
 

@@ -119,13 +119,13 @@ _COURSE: Final = {
 }
 
 
-def course(talk: Talk, step: Step, *, late: timedelta) -> Text | None:
-    """Return what is said when a talk takes a step; None if nothing is."""
+def course(talk: Talk, step: Step, *, late: timedelta, opened: bool) -> Text | None:
+    """Return what is said when a talk takes a step; None if nothing is. ``opened``: now people may have the link."""
     text = _COURSE.get(step)
     if text is None:
         return None
     parts: list[Text] = []
-    if step is Step.OPEN and talk.live_url:
+    if opened and talk.live_url:
         parts.append(say("- Listen here, too: {url}", url=talk.live_url))
     if late:
         parts.append(

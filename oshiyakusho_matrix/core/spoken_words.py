@@ -71,12 +71,15 @@ def pieces(words: str) -> Iterator[Piece]:
             unknown += text[at]
             at += 1
             continue
+        match, read = found
+        at = match.end()
+        if unknown and read is _any and not match[0].isspace():
+            unknown += match[0]  # the の of きのう is no word of its own
+            continue
         if unknown:
             yield Unknown(unknown)
             unknown = ""
-        match, read = found
         yield from read(match)
-        at = match.end()
     if unknown:
         yield Unknown(unknown)
 

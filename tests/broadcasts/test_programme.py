@@ -61,8 +61,10 @@ async def test_a_talk_runs_by_itself_and_speakers_have_the_word_meanwhile(town: 
 
 
 async def test_it_runs_by_hand_where_reality_differs(town: Evening) -> None:
-    await town.plan(TONIGHT)
-    assert "放送中" in await town.city.ask("!放送 開始 1")
+    await town.plan(f"{TONIGHT} --配信 https://example.com/live")
+    assert "放送中" in await town.city.ask("!放送 開始 第1回")
+    assert "https://example.com/live" in town.city.heard(alias(SEATS))
+    assert "20:00 に始まります" not in town.city.heard(alias(SEATS))
     assert speakers(town, STUDIO) == {SECRETARY}
     assert "質問の時間" in await town.city.ask("!放送 質問 1")
     assert "終了" in await town.city.ask("!放送 終了 1")
@@ -191,7 +193,8 @@ async def test_a_talk_can_be_cancelled_until_it_has_ended(town: Evening) -> None
     assert "放送はありません" in await town.city.ask("!放送 一覧")
     await town.plan("別の話 今日22時")
     await town.city.ask("!放送 終了 2")
-    assert "もうできない" in await town.city.ask("!放送 中止 1 もう一度 --はい")
+    for sure in ("", " --はい"):
+        assert "もうできない" in await town.city.ask(f"!放送 中止 1 もう一度{sure}")
 
 
 async def test_a_restart_in_the_middle_misses_nothing_and_says_that_it_is_late(
