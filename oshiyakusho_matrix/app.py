@@ -8,7 +8,6 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -20,6 +19,7 @@ from oshiyakusho_matrix.appservice.interface import Listener
 from oshiyakusho_matrix.appservice.router import Router
 from oshiyakusho_matrix.appservice.tables import lanes as inbox_lanes
 from oshiyakusho_matrix.broadcasts.composition import Broadcasts
+from oshiyakusho_matrix.broadcasts.links import LIVE_HOSTS
 from oshiyakusho_matrix.commands.audit import audit_command
 from oshiyakusho_matrix.commands.chats.controller import ChatController
 from oshiyakusho_matrix.commands.chats.listeners import ChatWatch, SealedWatch
@@ -33,7 +33,6 @@ from oshiyakusho_matrix.commands.runner import Runner
 from oshiyakusho_matrix.commands.runs import forget_runs
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.errors import Permanent, Temporary
-from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.measures import Measures
 from oshiyakusho_matrix.divisions.commands import division_commands, room_commands
 from oshiyakusho_matrix.divisions.controller import RoomController
@@ -46,6 +45,7 @@ from oshiyakusho_matrix.divisions.planner import Planner
 from oshiyakusho_matrix.divisions.service import CityHall
 from oshiyakusho_matrix.divisions.stages import house
 from oshiyakusho_matrix.divisions.tables import forget_drift
+from oshiyakusho_matrix.homeserver.identity import Identity
 from oshiyakusho_matrix.homeserver.interface import Homeserver
 from oshiyakusho_matrix.outbox.mail import MailSender, forget_mails
 from oshiyakusho_matrix.outbox.render import Renderer
@@ -82,17 +82,6 @@ from oshiyakusho_matrix.web.visits import Route
 logger = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Who this installation is to its homeserver."""
-
-    appservice_id: str
-    server_name: str
-    bot: UserId
-    display_name: str = "市役所"
-    secretariat: Sequence[UserId] = ()
-
-
 class CityHallApp:
     """The composed house. ``load_at_first`` reads the files for the first start; it may leave out what is wrong.
 
@@ -111,6 +100,7 @@ class CityHallApp:
         making: timedelta = MAKING,
         max_age: timedelta = MAX_AGE,
         reception: Reception | None = None,
+        live_hosts: Sequence[str] = LIVE_HOSTS,
     ) -> None:
         self.identity = identity
         self.homeserver = homeserver
@@ -130,7 +120,7 @@ class CityHallApp:
         follow_ups = DatabaseFollowUps(queue, outbox)
         self.rules = rules = DomainRules(organisations())
         guide = Guide(work=queue, outbox=outbox, entrances=partial(entrances, server_name=server_name))
-        broadcasts = Broadcasts(store=store, work=queue, outbox=outbox, house=house, bot=bot)
+        broadcasts = Broadcasts(store=store, work=queue, outbox=outbox, house=house, bot=bot, live_hosts=live_hosts)
         told = (self.hall.on_roster, lambda *a: self.registration.on_roster(*a), guide.on_roster, broadcasts.on_roster)
         self.roster = roster = Roster(work=queue, follow_ups=follow_ups, announcer=Announcer(told), bot=bot)
         self.registration: ClosedRegistration = ClosedRegistration(store=store, work=queue)

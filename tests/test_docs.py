@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.main import get_command
 
-from oshiyakusho_matrix.app import CityHallApp, Identity
+from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.cli import cli
 from oshiyakusho_matrix.commands.audit import PATIENCE
 from oshiyakusho_matrix.commands.confirmation import LIFECYCLE
@@ -24,6 +24,7 @@ from oshiyakusho_matrix.core.sealing import Sealer, new_key
 from oshiyakusho_matrix.divisions.catalogue import json_schemas, load_from, shipped_directory
 from oshiyakusho_matrix.divisions.domain import Lifecycle
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
+from oshiyakusho_matrix.homeserver.identity import Identity
 from oshiyakusho_matrix.reconcile import policy
 from oshiyakusho_matrix.registration.composition import Policy, Reception
 from oshiyakusho_matrix.roster.domain import HallState, Standing, decide_invite

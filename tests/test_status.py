@@ -17,10 +17,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from psycopg import sql
 from sqlalchemy import make_url
 
-from oshiyakusho_matrix.app import CityHallApp, Identity
+from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.core.errors import Temporary
 from oshiyakusho_matrix.divisions.catalogue import load_from
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
+from oshiyakusho_matrix.homeserver.identity import Identity
 from oshiyakusho_matrix.operations import monitoring, serving
 from oshiyakusho_matrix.operations.monitoring import Health, Phase, monitoring_routes
 from oshiyakusho_matrix.settings import Settings

@@ -23,14 +23,16 @@ from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 
 
 class Broadcasts:
-    """The capability with its ways in. ``house`` reads where talks take place."""
+    """The capability with its ways in. ``house`` reads where talks take place; links lead to ``live_hosts`` alone."""
 
     commands: tuple[Command[Any], ...]
     listeners: Mapping[str, Sequence[Listener]]
     controllers: tuple[Controller, ...]
 
-    def __init__(self, *, store: Store, work: Work, outbox: Outbox, house: Houses, bot: UserId) -> None:
-        programme = Programme(work=work, telling=Telling(outbox), house=house)
+    def __init__(
+        self, *, store: Store, work: Work, outbox: Outbox, house: Houses, bot: UserId, live_hosts: Collection[str]
+    ) -> None:
+        programme = Programme(work=work, telling=Telling(outbox), house=house, live_hosts=live_hosts)
         self.commands = talk_commands(programme)
         self.listeners = {
             "m.room.message": (AnnouncementEcho(programme=programme, bot=bot),),

@@ -4,7 +4,7 @@ Called by commands, by the controller and by listeners. Nothing here talks to th
 outbox, who has the word goes on record, and both in the commit of the step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -30,6 +30,7 @@ from oshiyakusho_matrix.broadcasts.domain import (
     overlapping,
     steps_to,
 )
+from oshiyakusho_matrix.broadcasts.links import decide_link
 from oshiyakusho_matrix.broadcasts.tables import find_talk, talk, talk_post, talks_in
 from oshiyakusho_matrix.broadcasts.telling import Telling
 from oshiyakusho_matrix.commands.interface import Asker, Role
@@ -73,8 +74,8 @@ class Plan:
 class Programme:
     """Plans talks and moves them on. ``house`` reads the stages."""
 
-    def __init__(self, *, work: Work, telling: Telling, house: Houses) -> None:
-        self._work, self._telling = work, telling
+    def __init__(self, *, work: Work, telling: Telling, house: Houses, live_hosts: Collection[str]) -> None:
+        self._work, self._telling, self._live_hosts = work, telling, live_hosts
         self.house = house
 
     async def plan(self, tx: Transaction, plan: Plan, *, by: Asker) -> Talk:
@@ -98,7 +99,7 @@ class Programme:
             starts_at=starts_at,
             ends_at=ends_at,
             questions_minutes=int(plan.questions.total_seconds()) // 60,
-            live_url=plan.live_url,
+            live_url=None if plan.live_url is None else decide_link(plan.live_url, self._live_hosts),
             divisions=list(plan.divisions),
             version=0,
             created_by=by.user_id,
@@ -125,6 +126,8 @@ class Programme:
             values |= {"starts_at": starts_at, "ends_at": ends_at, "reminded_at": now()}
         if "host" in values:
             await self._check_member(tx, values["host"])
+        if "live_url" in values:
+            values["live_url"] = decide_link(values["live_url"], self._live_hosts)
         stage = _stage_named(house, values.get("stage", before.stage))
         await self._check_free(tx, house, stage.name, starts_at, ends_at, but=number)
         if before.state in PUBLIC:

@@ -12,12 +12,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 from aiohttp import web
 
-from oshiyakusho_matrix.app import CityHallApp, Identity
+from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.appservice.routes import appservice_routes
 from oshiyakusho_matrix.core.clock import hold_steady
 from oshiyakusho_matrix.core.errors import Misconfigured, Permanent, Temporary
 from oshiyakusho_matrix.divisions.catalogue import load_from, load_what_is_sound
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
+from oshiyakusho_matrix.homeserver.identity import Identity
 from oshiyakusho_matrix.homeserver.interface import AccountProvider
 from oshiyakusho_matrix.homeserver.mas_accounts import MasAccounts
 from oshiyakusho_matrix.homeserver.synapse_accounts import SynapseAccounts
@@ -105,6 +106,7 @@ async def composed(settings: Settings, *, may_be_lost: bool = False) -> AsyncIte
             concurrency=settings.concurrency,
             max_age=settings.command_max_age,
             reception=reception_of(settings, accounts),
+            live_hosts=settings.live_hosts,
         )
         await require_keys(settings, app.store)
         await _require_homeserver(app, settings)

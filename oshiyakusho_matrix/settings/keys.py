@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from oshiyakusho_matrix.broadcasts.links import LIVE_HOSTS
 from oshiyakusho_matrix.settings import values
 from oshiyakusho_matrix.settings.mail_keys import MailKeys
 
@@ -167,6 +168,12 @@ class Keys(BaseSettings):
         description="Who runs this city hall and answers for personal data, and how to reach them: one line on the "
         "registration page (default: it says the secretariat of this city hall; the law wants a name there).",
         examples=["オンライン市役所運営委員会（jimukyoku@example.jp）"],
+    )
+    live_hosts: Annotated[str, BeforeValidator(values.joined), AfterValidator(values.hosts)] = Field(
+        default=" ".join(LIVE_HOSTS),
+        description="Where the links for listening to a talk (`!talk plan --url`) may lead: host names, separated by "
+        "spaces; what lies below them, too (default: the usual services).",
+        examples=["zoom.us youtube.com meet.example.jp"],
     )
     data: Path = Field(
         default=Path("data"),

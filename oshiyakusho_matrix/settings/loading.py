@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 
+from oshiyakusho_matrix.broadcasts.links import LIVE_HOSTS
 from oshiyakusho_matrix.core.errors import Misconfigured
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.sealing import Sealer
@@ -73,6 +74,7 @@ class Settings:
     public_url: str | None = None
     web_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     operator: str | None = None
+    live_hosts: tuple[str, ...] = LIVE_HOSTS
     display_name: str = "市役所"
     log: LogKeys = LogKeys()
     concurrency: int = 8
@@ -138,6 +140,7 @@ def _resolve(config: Path, keys: Keys, written: Written) -> Settings:
         public_url=keys.public_url,
         web_proxies=values.networks_of(keys.web_proxies),
         operator=keys.operator,
+        live_hosts=tuple(keys.live_hosts.split()),
         data=data,
         database_url=values.database_url(database_url, base, data),
         rooms=base / keys.rooms,

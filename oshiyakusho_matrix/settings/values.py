@@ -22,6 +22,7 @@ from oshiyakusho_matrix.settings.reading import at, is_token, read_yaml
 from oshiyakusho_matrix.store.engine import DRIVERS
 
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 _LOCALPART = re.compile(r"[a-z0-9._=/+-]+")
 
 
@@ -168,6 +169,14 @@ def networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
 def words(value: object) -> object:
     """Read a list from one line too, as environment variables hold it: split at commas and spaces."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def hosts(text: str) -> str:
+    """Check host names (without scheme, port or path), separated by commas or spaces."""
+    names = text.casefold().replace(",", " ").split()
+    if not all(_HOST.fullmatch(each) for each in names):
+        raise ValueError("must be host names such as zoom.us, separated by spaces")
+    return " ".join(names)
 
 
 def accounts_of(server: str, user_ids: tuple[str, ...]) -> tuple[UserId, ...]:

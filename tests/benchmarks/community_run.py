@@ -18,10 +18,11 @@ from pathlib import Path
 
 import structlog
 
-from oshiyakusho_matrix.app import CityHallApp, Identity
+from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.core.ids import RoomId, UserId
 from oshiyakusho_matrix.divisions.catalogue import load_from
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
+from oshiyakusho_matrix.homeserver.identity import Identity
 from oshiyakusho_matrix.operations.metrics import Watch
 from oshiyakusho_matrix.operations.monitoring import Health
 from oshiyakusho_matrix.store.engine import create_engine

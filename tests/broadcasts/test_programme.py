@@ -40,12 +40,12 @@ async def test_the_divisions_concerned_are_told_too(town: Evening) -> None:
 
 async def test_a_talk_runs_by_itself_and_speakers_have_the_word_meanwhile(town: Evening) -> None:
     host = await town.city.member("shikai")
-    await town.plan(f"{TONIGHT} --司会 {host} --配信 https://example.com/live")
+    await town.plan(f"{TONIGHT} --司会 {host} --配信 https://zoom.us/j/1")
     assert speakers(town, STUDIO) == set()
     await town.pass_by(hours=7, minutes=46)
     assert "開場しました" in town.city.heard(alias(SEATS))
-    assert "https://example.com/live" in town.city.heard(alias(SEATS))
-    assert "https://example.com/live" not in town.city.heard(NEWS)
+    assert "https://zoom.us/j/1" in town.city.heard(alias(SEATS))
+    assert "https://zoom.us/j/1" not in town.city.heard(NEWS)
     assert speakers(town, STUDIO) == {host}
     await town.pass_by(minutes=15)
     assert "始まりました" in town.city.heard(alias(SEATS))
@@ -61,9 +61,9 @@ async def test_a_talk_runs_by_itself_and_speakers_have_the_word_meanwhile(town: 
 
 
 async def test_it_runs_by_hand_where_reality_differs(town: Evening) -> None:
-    await town.plan(f"{TONIGHT} --配信 https://example.com/live")
+    await town.plan(f"{TONIGHT} --配信 https://zoom.us/j/1")
     assert "放送中" in await town.city.ask("!放送 開始 第1回")
-    assert "https://example.com/live" in town.city.heard(alias(SEATS))
+    assert "https://zoom.us/j/1" in town.city.heard(alias(SEATS))
     assert "20:00 に始まります" not in town.city.heard(alias(SEATS))
     assert speakers(town, STUDIO) == {SECRETARY}
     assert "質問の時間" in await town.city.ask("!放送 質問 1")

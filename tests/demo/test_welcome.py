@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import update
 
-from oshiyakusho_matrix.app import CityHallApp, Identity
+from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.demo.cast import HANAKO, HEAD, PLAYERS, SAKURA, SECRETARY, SERVER_NAME, STRANGER, TARO, Player
 from oshiyakusho_matrix.demo.furnishing import register
@@ -16,6 +16,7 @@ from oshiyakusho_matrix.demo.places import look_around
 from oshiyakusho_matrix.demo.welcome import print_welcome, standings
 from oshiyakusho_matrix.divisions.catalogue import load_from
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
+from oshiyakusho_matrix.homeserver.identity import Identity
 from oshiyakusho_matrix.roster.domain import HallState
 from oshiyakusho_matrix.roster.tables import member
 from oshiyakusho_matrix.store.engine import create_engine

@@ -20,13 +20,14 @@ from typing import Any
 from aiohttp import web
 from sqlalchemy import Engine, event, make_url
 
-from oshiyakusho_matrix.app import CityHallApp, Identity
+from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.appservice.routes import appservice_routes
 from oshiyakusho_matrix.core.clock import hold_steady
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.core.sealing import Sealer
 from oshiyakusho_matrix.divisions.domain import Declaration
 from oshiyakusho_matrix.homeserver.client import MatrixHomeserver
+from oshiyakusho_matrix.homeserver.identity import Identity
 from oshiyakusho_matrix.outbox.interface import Sender
 from oshiyakusho_matrix.outbox.smtp import MailServer, Security, SmtpTransport
 from oshiyakusho_matrix.registration.composition import Policy, Reception

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import time_machine
 
-from oshiyakusho_matrix.app import CityHallApp, Identity
+from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.core.clock import now
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.divisions.catalogue import load_from
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
+from oshiyakusho_matrix.homeserver.identity import Identity
 from oshiyakusho_matrix.homeserver.interface import NewRoom, StateEvent
 from oshiyakusho_matrix.operations.backup import backup, restore
 from oshiyakusho_matrix.store.engine import create_engine

@@ -158,6 +158,8 @@ MISTAKES = [
     ("log:\n  levle: info", r"line 7: there is no key log\.levle; did you mean log\.level\?"),
     ("zzz: 1", r"line 6: there is no key zzz; the file that `init` writes lists"),
     ("concurrency: many", r"line 6: concurrency must be a whole number; it looks like this: 8\."),
+    ("live_hosts: https://zoom.us", r"line 6: live_hosts must be host names such as zoom\.us"),
+    ("live_hosts: [zoom.us, zoom]", r"line 6: live_hosts must be host names"),
     ("concurrency: 0", r"line 6: concurrency must be at least 1"),
     ("concurrency: 65", r"line 6: concurrency must be at most 64"),
     ("log: info", r"line 6: log must be a group of keys"),

@@ -13,12 +13,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from oshiyakusho_matrix.app import CityHallApp, Identity
+from oshiyakusho_matrix.app import CityHallApp
 from oshiyakusho_matrix.appservice.border import read_transaction
 from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId
 from oshiyakusho_matrix.divisions.catalogue import load_from, load_what_is_sound
 from oshiyakusho_matrix.homeserver.fake import FakeHomeserver
 from oshiyakusho_matrix.homeserver.fake_room import Event, FakeRoom
+from oshiyakusho_matrix.homeserver.identity import Identity
 from oshiyakusho_matrix.homeserver.interface import NewRoom, StateEvent
 from oshiyakusho_matrix.reconcile.leases import ParkedWork
 from oshiyakusho_matrix.reconcile.parked import parked_keys
