@@ -169,9 +169,13 @@ def plan(
         case PutOut():
             return [put_out(desired.alias)]
         case Present():
+            changes = list(_state_changes(desired, observed, bot))
+            # Before anybody is taken out: where all were raised to the bot's own power, it can take out nobody.
+            powers = [change for change in changes if change.event.type == "m.room.power_levels"]
             return [
+                *powers,
                 *take_outs(observed, strangers, bot=bot),
-                *_state_changes(desired, observed, bot),
+                *(change for change in changes if change not in powers),
                 *_unlinks(desired, observed, bot),
                 *_additions(desired, observed, bot),
                 *_immutable(desired, observed),
@@ -211,7 +215,7 @@ def take_outs(observed: Present, strangers: Set[UserId], *, bot: UserId) -> Iter
             yield TakeOut(observed.room_id, user_id, _undone(event, bot))
 
 
-def _state_changes(desired: DesiredRoom, observed: Present, bot: UserId) -> Iterator[Action]:
+def _state_changes(desired: DesiredRoom, observed: Present, bot: UserId) -> Iterator[PutState]:
     have = {(e.type, e.state_key): e for e in observed.state}
     for event in desired.all_state():
         if event.type == "m.room.power_levels":

@@ -192,6 +192,30 @@ def test_from_any_state_one_plan_reaches_the_desired_state_and_the_next_is_empty
     run(steps())
 
 
+@pytest.mark.parametrize("version", ["11", "12"])
+def test_who_was_raised_to_the_power_of_the_bot_is_taken_out_by_one_plan(version: str) -> None:
+    bot = {BOT: 100} if version == "11" else {}
+    levels = {"users": {HEAD: 50, **bot}, "state_default": 100, "invite": 100, "kick": 100, "ban": 100}
+    desired = DesiredRoom(
+        alias=RoomAlias("#ka-zaisei:city.example"),
+        locator="space:zaisei",
+        version=version,
+        power_levels=levels,
+        state=(),
+    )
+
+    async def steps() -> None:
+        stage = Stage(desired)
+        room_id = await stage.create()
+        stage.meddle(Meddling(HEAD, "m.room.member", HEAD, {"membership": "join"}))
+        stage.meddle(Meddling(HEAD, "m.room.power_levels", "", {"users_default": 100, "users": bot}))
+        actions = plan(desired, await stage.look(room_id), bot=BOT, strangers={HEAD})
+        assert await stage.keeper.act(actions) is None
+        assert stage.hs.world.rooms[room_id].membership(HEAD) == "leave"
+
+    run(steps())
+
+
 def _of_same_making(other: DesiredRoom, desired: DesiredRoom) -> DesiredRoom:
     """Return ``other`` made the way ``desired`` is, as after an edit of the files: what is fixed for life is equal."""
     children = (other.children or {}) if desired.children is not None else None
