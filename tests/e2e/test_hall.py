@@ -13,7 +13,7 @@ from tests.support.users import MatrixError, MatrixUser
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-GROUPS = ("cityhall-kikaku", "cityhall-zei", "cityhall-kenjinkai")
+GROUPS = ("cityhall-housou", "cityhall-kikaku", "cityhall-zei", "cityhall-kenjinkai")
 HALL_ROOMS = ("cityhall-dayori", "cityhall-annai", "cityhall-genkan")
 DIVISION_ROOMS = ("oshirase", "soudan", "danwa")
 #: What an outsider must never read: names of divisions, circles, their rooms.
@@ -68,6 +68,7 @@ async def test_the_secretariats_room_is_never_federated_and_by_invitation_only(c
 async def test_each_space_links_its_rooms_and_spaces_with_a_way_to_them(city: City) -> None:
     links = {
         "cityhall": [*HALL_ROOMS, "cityhall-jimukyoku", *GROUPS],
+        "cityhall-housou": [f"cityhall-housou-{key}" for key in ("studio", "kanran", "studio2", "kanran2")],
         "cityhall-kenjinkai": ["kenjinkai-13", "kenjinkai-27"],
         "kenjinkai-27": ["kenjinkai-27-danwa"],
         "ka-shiminzei": [f"ka-shiminzei-{key}" for key in DIVISION_ROOMS],
