@@ -120,7 +120,10 @@ class CityHallApp:
         follow_ups = DatabaseFollowUps(queue, outbox)
         self.rules = rules = DomainRules(organisations())
         guide = Guide(work=queue, outbox=outbox, entrances=partial(entrances, server_name=server_name))
-        broadcasts = Broadcasts(store=store, work=queue, outbox=outbox, house=house, bot=bot, live_hosts=live_hosts)
+        askers = RosterAskers(store=store, reader=homeserver)
+        broadcasts = Broadcasts(
+            store=store, work=queue, outbox=outbox, house=house, lookup=askers, bot=bot, live_hosts=live_hosts
+        )
         told = (self.hall.on_roster, lambda *a: self.registration.on_roster(*a), guide.on_roster, broadcasts.on_roster)
         self.roster = roster = Roster(work=queue, follow_ups=follow_ups, announcer=Announcer(told), bot=bot)
         self.registration: ClosedRegistration = ClosedRegistration(store=store, work=queue)
@@ -142,7 +145,6 @@ class CityHallApp:
         self.troubles = Troubles(store=store, load=load)
         self.parking = Parking(queue=queue, inbox=lambda: self.inbox, sender=self.sender, describe=describe)
         runner = Runner(outbox=outbox, follow_ups=follow_ups)
-        askers = RosterAskers(store=store, reader=homeserver)
         self.registry = registry = registry_with_help(
             (
                 LANGUAGE,
@@ -169,7 +171,7 @@ class CityHallApp:
             porch_address=places.porch_address,
             register_at=None if reception is None else reception.policy.registration_page,
             max_age=max_age,
-            overhear=first_of(*self.registration.overhear, guide.hear),
+            overhear=first_of(*self.registration.overhear, guide.hear, broadcasts.hear),
         )
         reactions = Reactions(store=store, registry=registry, lookup=askers, outbox=outbox, runner=runner)
         listeners: dict[str, list[Listener]] = {

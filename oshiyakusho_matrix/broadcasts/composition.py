@@ -8,12 +8,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from oshiyakusho_matrix.appservice.interface import Listener
 from oshiyakusho_matrix.broadcasts.commands import talk_commands
 from oshiyakusho_matrix.broadcasts.controller import TalkController
+from oshiyakusho_matrix.broadcasts.domain import ON
 from oshiyakusho_matrix.broadcasts.hands import take_all_down
 from oshiyakusho_matrix.broadcasts.listeners import AnnouncementEcho, Hands, hands_taken_down
+from oshiyakusho_matrix.broadcasts.questions.commands import question_commands
+from oshiyakusho_matrix.broadcasts.questions.listeners import CardEcho, SeatQuestions, Signs, VotesTakenBack
+from oshiyakusho_matrix.broadcasts.questions.service import Questions
 from oshiyakusho_matrix.broadcasts.service import Programme
-from oshiyakusho_matrix.broadcasts.tables import announced_in
+from oshiyakusho_matrix.broadcasts.tables import announced_in, talks_in
 from oshiyakusho_matrix.broadcasts.telling import Telling
-from oshiyakusho_matrix.commands.interface import Command
+from oshiyakusho_matrix.commands.interface import AskerLookup, Command
 from oshiyakusho_matrix.core.ids import UserId
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Controller, Work
@@ -30,21 +34,43 @@ class Broadcasts:
     controllers: tuple[Controller, ...]
 
     def __init__(
-        self, *, store: Store, work: Work, outbox: Outbox, house: Houses, bot: UserId, live_hosts: Collection[str]
+        self,
+        *,
+        store: Store,
+        work: Work,
+        outbox: Outbox,
+        house: Houses,
+        lookup: AskerLookup,
+        bot: UserId,
+        live_hosts: Collection[str],
     ) -> None:
         programme = Programme(work=work, telling=Telling(outbox), house=house, live_hosts=live_hosts)
-        self.commands = talk_commands(programme)
+        questions = Questions(programme=programme, outbox=outbox)
+        self._house = house
+        self._asked = SeatQuestions(store=store, questions=questions, programme=programme, outbox=outbox, bot=bot)
+        self.hear = self._asked.hear
+        self.commands = (*talk_commands(programme), *question_commands(questions, programme))
         self.listeners = {
-            "m.room.message": (AnnouncementEcho(programme=programme, bot=bot),),
-            "m.reaction": (Hands(store=store, bot=bot),),
-            "m.room.redaction": (hands_taken_down,),
+            "m.room.message": (
+                AnnouncementEcho(programme=programme, bot=bot),
+                CardEcho(questions=questions, bot=bot),
+                self._asked,
+            ),
+            "m.reaction": (
+                Hands(store=store, bot=bot),
+                Signs(store=store, questions=questions, lookup=lookup, bot=bot),
+            ),
+            "m.room.redaction": (hands_taken_down, VotesTakenBack(questions=questions)),
         }
         self.controllers = (TalkController(store=store, programme=programme),)
 
-    @staticmethod
-    async def attentive(connection: AsyncConnection) -> Collection[str]:
-        """Return the rooms in which a reaction may be a hand: those where talks to come were announced."""
-        return await announced_in(connection)
+    async def attentive(self, connection: AsyncConnection) -> Collection[str]:
+        """Return where a reaction may be a hand or a vote: rooms with announcements of talks to come, seats."""
+        rooms = set(await announced_in(connection))
+        if await talks_in(connection, ON):
+            house = await self._house(connection)
+            rooms |= {stage.seats_id for stage in house.stages.values() if stage.seats_id is not None}
+        return rooms
 
     async def on_roster(self, tx: Transaction, happened: Happened) -> None:
         """Forget where those come to who are members no more."""

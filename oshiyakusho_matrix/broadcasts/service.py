@@ -111,9 +111,7 @@ class Programme:
 
     async def change(self, tx: Transaction, number: int, *, by: Asker, **values: Any) -> tuple[Talk, Sequence[WorkKey]]:
         """Change what was planned; everybody who was told of it is told so. Columns of ``talk`` by name."""
-        await one_at_a_time(tx.connection, _PROGRAMME)
-        house, before = await self.house(tx.connection), await self.take_up(tx, number)
-        self._check_host(house, before, by)
+        house, before = await self.take_up_as_host(tx, number, by=by)
         if before.state not in PLANNED:
             advance(before.state, Step.CANCEL, number=number)
         starts_at, ends_at = values.get("starts_at", before.starts_at), values.get("ends_at", before.ends_at)
@@ -146,9 +144,7 @@ class Programme:
 
     async def go(self, tx: Transaction, number: int, step: Step, *, by: Asker) -> tuple[Talk, Sequence[WorkKey]]:
         """Move a talk on by hand; what lies between is done with it. ``OutOfOrder`` if it cannot get there."""
-        await one_at_a_time(tx.connection, _PROGRAMME)
-        house, one = await self.house(tx.connection), await self.take_up(tx, number)
-        self._check_host(house, one, by)
+        house, one = await self.take_up_as_host(tx, number, by=by)
         keys: list[WorkKey] = []
         *between, last = steps_to(one.state, step, number=number)
         for each in between:
@@ -160,9 +156,7 @@ class Programme:
 
     async def cancel(self, tx: Transaction, number: int, *, reason: str, by: Asker) -> tuple[Talk, Sequence[WorkKey]]:
         """Cancel a talk; everybody who was told of it is told so."""
-        await one_at_a_time(tx.connection, _PROGRAMME)
-        house, before = await self.house(tx.connection), await self.take_up(tx, number)
-        self._check_host(house, before, by)
+        house, before = await self.take_up_as_host(tx, number, by=by)
         after = await self._move(tx, before, Step.CANCEL)
         keys = await self._give_word(tx, house, after.stage)
         if before.state in PUBLIC:
@@ -204,6 +198,13 @@ class Programme:
         if found is None:
             raise Refused(say("There is no talk {number}. `!talk list` shows those to come.", number=number))
         return found
+
+    async def take_up_as_host(self, tx: Transaction, number: int, *, by: Asker) -> tuple[House, Talk]:
+        """Return the house and a talk for whoever leads it: nothing of the programme changes meanwhile."""
+        await one_at_a_time(tx.connection, _PROGRAMME)
+        house, one = await self.house(tx.connection), await self.take_up(tx, number)
+        self._check_host(house, one, by)
+        return house, one
 
     async def _step(
         self,

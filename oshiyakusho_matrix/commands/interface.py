@@ -54,11 +54,12 @@ class Call(Generic[A]):
 class Answer:
     """What to say. With ``after`` it is said when those keys have settled (the outcome), else at once.
 
+    ``text`` is None where the command has said everything that is to be said.
     ``target`` is what the audit table notes as the thing acted on. ``language`` is said only where the answer itself
     is to be in another one than the asker's was (``!language``).
     """
 
-    text: Text
+    text: Text | None
     after: Sequence[WorkKey] = ()
     target: str = ""
     language: str | None = None

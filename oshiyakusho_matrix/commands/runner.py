@@ -49,6 +49,8 @@ class Runner:
 
     async def answer(self, tx: Transaction, to: ReplyTo, answer: Answer) -> None:
         """Say what an answer says, at once or when its keys have settled."""
+        if answer.text is None:
+            return
         if answer.after:
             await self._follow_ups.promise(tx, to=to, keys=answer.after, done=answer.text)
         else:

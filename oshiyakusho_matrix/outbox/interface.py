@@ -50,6 +50,9 @@ class Outbox(Protocol):
     async def react(self, tx: Transaction, room_id: str, event_id: str, key: str) -> None:
         """Put a reaction to a message."""
 
+    async def edit(self, tx: Transaction, room_id: str, event_id: str, text: Text, *, language: str = "ja") -> None:
+        """Have a message that was said say something else."""
+
     async def redact(self, tx: Transaction, room_id: str, event_id: str) -> None:
         """Take what an event says out of a room; of a membership the membership alone stays."""
 

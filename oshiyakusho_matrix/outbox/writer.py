@@ -67,6 +67,13 @@ class DatabaseOutbox:
         relation = {"rel_type": "m.annotation", "event_id": event_id, "key": key}
         await self._keep(tx, room_id, {"m.relates_to": relation}, event_type="m.reaction")
 
+    async def edit(self, tx: Transaction, room_id: str, event_id: str, text: Text, *, language: str = "ja") -> None:
+        """See ``Outbox.edit``. What stands outside is for clients that know no edits."""
+        content = self._content(text, language, msgtype="m.notice")
+        relation = {"rel_type": "m.replace", "event_id": event_id}
+        marked = {"body": f"* {content['body']}", "m.new_content": content, "m.relates_to": relation}
+        await self._keep(tx, room_id, content | marked)
+
     async def redact(self, tx: Transaction, room_id: str, event_id: str) -> None:
         """See ``Outbox.redact``."""
         await self._keep(tx, room_id, {"redacts": event_id}, event_type="m.room.redaction")

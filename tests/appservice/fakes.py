@@ -35,6 +35,9 @@ class RememberingOutbox:
     async def react(self, tx: Transaction, room_id: str, event_id: str, key: str) -> None:
         raise AssertionError("the inbox reacts to nothing")
 
+    async def edit(self, tx: Transaction, room_id: str, event_id: str, text: Text, **how: Any) -> None:
+        raise AssertionError("nothing is edited here")
+
     async def redact(self, tx: Transaction, room_id: str, event_id: str) -> None:
         raise AssertionError("nothing is taken back here")
 

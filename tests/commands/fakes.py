@@ -47,6 +47,9 @@ class FakeOutbox:
     async def react(self, tx: Transaction, room_id: str, event_id: str, key: str) -> None:
         raise AssertionError("commands answer; they do not react")
 
+    async def edit(self, tx: Transaction, room_id: str, event_id: str, text: Text, **how: Any) -> None:
+        raise AssertionError("nothing is edited here")
+
     async def redact(self, tx: Transaction, room_id: str, event_id: str) -> None:
         raise AssertionError("nothing is taken back here")
 

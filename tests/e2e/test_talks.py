@@ -44,6 +44,7 @@ async def test_only_those_whose_talk_is_on_write_in_the_studio_and_everybody_rea
     await listener.event(studio, lambda e: bool(e["event_id"] == said), what="what the host says")
     await listener.react(studio, said, "👏")
     await listener.say(seats, "よく聞こえます")
+    await asks_and_is_answered(city, host, listener, seats, number)
     await city.idle()
     assert "1人" in body(await ask(city.secretary, office, f"!放送 詳細 {number}", "第"))
 
@@ -52,6 +53,25 @@ async def test_only_those_whose_talk_is_on_write_in_the_studio_and_everybody_rea
     await listener.message(seats, "終了しました")
     await eventually(lambda: has_no_word(host, studio), host, what="the end, on the other server")
     await forbidden(host, studio)
+
+
+async def asks_and_is_answered(city: City, host: MatrixUser, listener: MatrixUser, seats: str, number: str) -> None:
+    """Have a question asked, voted for from both servers, and marked as answered by the host on the other one."""
+    await enter(city, host, SEATS)
+    asked = await listener.say(seats, "質問: 最初の一歩は何でしたか")
+    card = await listener.message(seats, "質問1")
+    assert card["content"]["m.relates_to"]["m.in_reply_to"]["event_id"] == asked
+    await listener.event(seats, lambda e: reacts(e, card["event_id"], "👍"), what="a thumb to tap on")
+    await host.event(seats, lambda e: bool(e["event_id"] == card["event_id"]), what="the question, on the other server")
+    for event_id in (card["event_id"], asked):
+        await listener.react(seats, event_id, "👍")
+    await host.react(seats, card["event_id"], "👍️")
+    await host.react(seats, card["event_id"], "✅")
+    edited = await listener.message(seats, "回答済み")
+    assert edited["content"]["m.relates_to"] == {"rel_type": "m.replace", "event_id": card["event_id"]}
+    office = await city.room("cityhall-jimukyoku")
+    listed = body(await ask(city.secretary, office, f"!質疑 一覧 {number}", "質問"))
+    assert "👍2 回答済み: 最初の一歩は何でしたか" in listed
 
 
 def reacts(event: Event, event_id: str, key: str) -> bool:
