@@ -18,6 +18,7 @@ from oshiyakusho_matrix.appservice.inbox import Inbox
 from oshiyakusho_matrix.appservice.interface import Listener
 from oshiyakusho_matrix.appservice.router import Router
 from oshiyakusho_matrix.appservice.tables import lanes as inbox_lanes
+from oshiyakusho_matrix.broadcasts.backstage.tables import is_backstage
 from oshiyakusho_matrix.broadcasts.composition import Broadcasts
 from oshiyakusho_matrix.broadcasts.links import LIVE_HOSTS
 from oshiyakusho_matrix.commands.audit import audit_command
@@ -111,7 +112,7 @@ class CityHallApp:
         self.queue = queue = WorkQueue(store)
         self.outbox = outbox = DatabaseOutbox(Renderer())
         bot, server_name, name = identity.bot, identity.server_name, identity.display_name
-        self.places = places = RosterPlaces(store=store, reader=homeserver, bot=bot)
+        self.places = places = RosterPlaces(store=store, reader=homeserver, bot=bot, also=is_backstage)
         self.sender = OutboxSender(store, homeserver, places.office, outbox, hands=concurrency)
         keeper = RoomKeeper(homeserver, bot, making=making, measures=measures)
         self.planner = Planner(store=store, keeper=keeper, server_name=server_name, secretariat=identity.secretariat)
@@ -122,8 +123,9 @@ class CityHallApp:
         guide = Guide(work=queue, outbox=outbox, entrances=partial(entrances, server_name=server_name))
         askers = RosterAskers(store=store, reader=homeserver)
         broadcasts = Broadcasts(
-            store=store, work=queue, outbox=outbox, house=house, lookup=askers, bot=bot, live_hosts=live_hosts
-        )
+            store=store, work=queue, outbox=outbox, house=house, lookup=askers, keeper=keeper, rooms=homeserver,
+            bot=bot, live_hosts=live_hosts,
+        )  # fmt: skip
         told = (self.hall.on_roster, lambda *a: self.registration.on_roster(*a), guide.on_roster, broadcasts.on_roster)
         self.roster = roster = Roster(work=queue, follow_ups=follow_ups, announcer=Announcer(told), bot=bot)
         self.registration: ClosedRegistration = ClosedRegistration(store=store, work=queue)

@@ -158,6 +158,7 @@ class Programme:
         """Cancel a talk; everybody who was told of it is told so."""
         house, before = await self.take_up_as_host(tx, number, by=by)
         after = await self._move(tx, before, Step.CANCEL)
+        await self._work.ask(tx, talk_key(number))
         keys = await self._give_word(tx, house, after.stage)
         if before.state in PUBLIC:
             await self._telling.of_end(tx, before, house, reason)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from oshiyakusho_matrix.broadcasts import words
+from oshiyakusho_matrix.broadcasts.backstage.tables import open_backstage
 from oshiyakusho_matrix.broadcasts.domain import ON, Step, Talk
 from oshiyakusho_matrix.broadcasts.tables import coming_to
 from oshiyakusho_matrix.commands.chats.listeners import chats_of
@@ -58,7 +59,8 @@ class Telling:
     async def _everybody(self, tx: Transaction, one: Talk, house: House, text: Text, *, cause: str) -> None:
         with tx.caused_by("talk", str(one.number), cause):
             seats = _seats(one, house) if one.state in ON else ()
-            for room_id in (*words.newsrooms(one, house), *seats):
+            backstage = await open_backstage(tx.connection, one.number)
+            for room_id in (*words.newsrooms(one, house), *seats, *((backstage,) if backstage else ())):
                 await self._outbox.post(tx, room_id, text)
             await self._each(tx, one, text)
 

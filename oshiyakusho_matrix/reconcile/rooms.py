@@ -13,6 +13,7 @@ from oshiyakusho_matrix.reconcile.room_plan import (
     LOCATOR,
     Absent,
     Action,
+    Conflict,
     CreateRoom,
     DesiredRoom,
     Foreign,
@@ -25,6 +26,7 @@ from oshiyakusho_matrix.reconcile.room_plan import (
     TakeOut,
     Unknown,
     foreign,
+    plan,
 )
 
 #: How long a room that the bot is not in yet may still be in the making: a createRoom whose answer got lost.
@@ -112,6 +114,23 @@ class RoomKeeper:
         if self._now() - since < self._making:
             return Unknown(f"the room at {alias} may still be in the making")
         return HalfMade(room_id)
+
+    async def ensure(self, desired: DesiredRoom, known: RoomId | None) -> RoomId:
+        """Make a room that stands by itself, or put it right; return its id. ``Permanent`` if it cannot be ours."""
+        observed = await self.observe(desired, known)
+        if isinstance(observed, PutOut):
+            observed = await self.come_back(observed)
+        if isinstance(observed, Unknown):
+            raise Temporary(observed.why)
+        actions = plan(desired, observed, bot=self.bot)
+        conflicts = [action.text for action in actions if isinstance(action, Conflict)]
+        if conflicts:
+            raise Permanent(conflicts[0])
+        made = await self.act(actions)
+        room_id = made or (observed.room_id if isinstance(observed, Present) else None)
+        if room_id is None:
+            raise Temporary(f"the room at {desired.alias} was neither found nor made")
+        return room_id
 
     async def act(self, actions: Iterable[Action]) -> RoomId | None:
         """Carry out a plan; return the id of the room if one was made.

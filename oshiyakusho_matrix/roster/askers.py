@@ -1,9 +1,11 @@
 """Who asks, and where commands are heard: looked up anew for each message, never remembered."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.commands.chats.tables import direct_chat
 from oshiyakusho_matrix.commands.interface import Asker, Role
@@ -43,12 +45,20 @@ class RosterAskers:
 
 
 class RosterPlaces:
-    """The command language's ``Places``."""
+    """The command language's ``Places``. ``also`` tells of rooms that a capability keeps: commands are heard there."""
 
-    def __init__(self, *, store: Store, reader: RoomReader, bot: UserId) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        reader: RoomReader,
+        bot: UserId,
+        also: Callable[[AsyncConnection, RoomId], Awaitable[bool]] | None = None,
+    ) -> None:
         self._store = store
         self._reader = reader
         self._bot = bot
+        self._also = also
 
     async def is_direct(self, room_id: RoomId) -> bool:
         """Tell whether this is an open direct chat."""
@@ -103,8 +113,10 @@ class RosterPlaces:
         return f"#{porch.alias_localpart}:{server_of(self._bot)}" if porch else await self.hall_address()
 
     async def listens(self, room_id: RoomId) -> bool:
-        """Tell whether the room is managed, or an open direct chat."""
+        """Tell whether the room is managed, an open direct chat, or one of those that a capability keeps."""
         async with self._store.reading() as connection:
             if await find_managed_room(connection, room_id=room_id) is not None:
+                return True
+            if self._also is not None and await self._also(connection, room_id):
                 return True
         return await self.is_direct(room_id)

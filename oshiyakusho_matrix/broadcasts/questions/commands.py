@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, StringConstraints
 from oshiyakusho_matrix.broadcasts.questions.domain import Move
 from oshiyakusho_matrix.broadcasts.questions.service import Questions
 from oshiyakusho_matrix.broadcasts.questions.tables import questions_of
-from oshiyakusho_matrix.broadcasts.questions.words import card, list_of, taken
+from oshiyakusho_matrix.broadcasts.questions.words import list_of, moved, taken
 from oshiyakusho_matrix.broadcasts.service import Programme
 from oshiyakusho_matrix.commands.interface import Answer, Call, Command, Role
 from oshiyakusho_matrix.commands.reading.arguments import Option, Positional, Rest
@@ -98,8 +98,8 @@ def question_commands(questions: Questions, programme: Programme) -> tuple[Comma
     def leading(names: tuple[str, ...], summary: Text, step: Move) -> Command[OfQuestion]:
         async def run(call: Call[OfQuestion]) -> Answer:
             a = call.arguments
-            return Answer(card(await questions.lead(call.tx, a.talk, a.question, step, by=call.asker)),
-                          target=_target(a))  # fmt: skip
+            one = await questions.lead(call.tx, a.talk, a.question, step, by=call.asker)
+            return Answer(moved(one), target=_target(a))
 
         return Command(names, summary, Role.MEMBER, OfQuestion, run, audited=True)
 

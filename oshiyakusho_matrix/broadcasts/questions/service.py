@@ -9,6 +9,7 @@ from sqlalchemy import delete, insert, select, update
 
 from oshiyakusho_matrix.broadcasts.domain import ON, Talk
 from oshiyakusho_matrix.broadcasts.questions import words
+from oshiyakusho_matrix.broadcasts.questions.board import ask_for_board
 from oshiyakusho_matrix.broadcasts.questions.domain import MOST_EACH, Asked, Move, Question, move
 from oshiyakusho_matrix.broadcasts.questions.tables import (
     find_question,
@@ -25,6 +26,7 @@ from oshiyakusho_matrix.core.errors import Refused
 from oshiyakusho_matrix.core.ids import EventId, RoomId, UserId
 from oshiyakusho_matrix.core.text import Text, say
 from oshiyakusho_matrix.outbox.interface import Outbox, ReplyTo
+from oshiyakusho_matrix.reconcile.interface import Work
 from oshiyakusho_matrix.roster.tables import current_among
 from oshiyakusho_matrix.store.statements import upsert
 from oshiyakusho_matrix.store.unit_of_work import Transaction
@@ -36,8 +38,8 @@ _AUDIENCE: Final = "ja"
 class Questions:
     """Takes questions for the talks of a programme."""
 
-    def __init__(self, *, programme: Programme, outbox: Outbox) -> None:
-        self._programme, self._outbox = programme, outbox
+    def __init__(self, *, programme: Programme, work: Work, outbox: Outbox) -> None:
+        self._programme, self._work, self._outbox = programme, work, outbox
 
     async def talk_for(self, tx: Transaction, number: int | None, *, room_id: str) -> tuple[Talk, RoomId]:
         """Return the talk that a question asked in a room is for, and its seats. ``number``: as the asker said.
@@ -88,6 +90,7 @@ class Questions:
         if asked_as is not None:
             await self._note_post(tx, one.number, number, asked_as.room_id, asked_as.event_id, ours=False)
         question = await self._take_up(tx, one.number, number)
+        await ask_for_board(tx, self._work, one.number)
         await self._show(tx, question, await self._seats(tx, one), asked_as)
         return question
 
@@ -127,11 +130,14 @@ class Questions:
             values = {"reaction": reaction, "talk": talk, "number": number, "user_id": by}
             row = upsert(tx.connection, talk_vote).values(values)
             await tx.connection.execute(row.on_conflict_do_nothing(index_elements=["reaction"]))
+            await ask_for_board(tx, self._work, talk)
 
     async def take_back(self, tx: Transaction, *, by: UserId, reaction: str) -> None:
         """Forget a vote that somebody took back."""
         theirs = (talk_vote.c.reaction == reaction, talk_vote.c.user_id == by)
-        await tx.connection.execute(delete(talk_vote).where(*theirs))
+        talk = await tx.connection.scalar(delete(talk_vote).where(*theirs).returning(talk_vote.c.talk))
+        if talk is not None:
+            await ask_for_board(tx, self._work, talk)
 
     async def came_back(self, tx: Transaction, talk: int, number: int, room_id: RoomId, event_id: EventId) -> None:
         """Note under which id our message stands; put a thumb under it; show what happened meanwhile."""
@@ -149,6 +155,7 @@ class Questions:
     async def _tell(self, tx: Transaction, one: Talk, before: Asked, number: int) -> Asked:
         """Have the audience see where a question stands now; return it."""
         after = await self._take_up(tx, one.number, number)
+        await ask_for_board(tx, self._work, one.number)
         if before.state is Question.HIDDEN:
             # What was taken out of the room cannot be edited: it is shown anew.
             await self._show(tx, after, await self._seats(tx, one), None)

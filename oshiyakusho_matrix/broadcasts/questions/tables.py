@@ -1,13 +1,27 @@
-"""Questions, our messages that show them, and votes; the mapping of their rows. Names are for ever."""
+"""Questions, our messages that show them, votes, and the host's list; the mapping of their rows. Names are for ever."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Index, Integer, Row, String, Table, Text, func, select
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    func,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.broadcasts.questions.domain import Asked, Question
-from oshiyakusho_matrix.core.ids import UserId
+from oshiyakusho_matrix.core.ids import EventId, UserId
 from oshiyakusho_matrix.roster.domain import Standing
 from oshiyakusho_matrix.roster.tables import member
 from oshiyakusho_matrix.store.metadata import Moment, metadata
@@ -52,6 +66,25 @@ talk_vote = Table(
     ForeignKeyConstraint(["talk", "number"], ["talk_question.talk", "talk_question.number"], ondelete="CASCADE"),
     Index(None, "talk", "number"),
 )
+
+#: Our one message backstage that lists the questions: what it says by now (a digest), and how often it was edited.
+talk_board = Table(
+    "talk_board",
+    metadata,
+    Column("talk", ForeignKey("talk.number", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("event_id", String(255), nullable=True),
+    Column("says", String(64), nullable=False),
+    Column("edits", Integer, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The list of questions. ``event_id`` is None until it has come back to us."""
+
+    event_id: EventId | None
+    says: str
+    edits: int
 
 
 def _read(row: Row[Any], votes: int) -> Asked:
@@ -98,3 +131,9 @@ async def _votes(connection: AsyncConnection, number: int) -> Mapping[int, int]:
         .group_by(counted)
     )
     return {row[0]: row[1] for row in await connection.execute(query)}
+
+
+async def find_board(connection: AsyncConnection, talk: int) -> Board | None:
+    """Return the list of questions of a talk."""
+    row = (await connection.execute(select(talk_board).where(talk_board.c.talk == talk))).one_or_none()
+    return None if row is None else Board(None if row.event_id is None else EventId(row.event_id), row.says, row.edits)

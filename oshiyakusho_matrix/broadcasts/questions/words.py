@@ -7,7 +7,7 @@ from oshiyakusho_matrix.broadcasts.domain import Talk
 from oshiyakusho_matrix.broadcasts.questions.domain import STANDINGS, VOTE, Asked, Question, ranked
 from oshiyakusho_matrix.core.text import Text, say
 
-__all__ = ["CONTENT_KEY", "VOTE", "card", "label", "list_of", "taken", "which"]
+__all__ = ["CONTENT_KEY", "VOTE", "card", "label", "list_of", "moved", "taken", "which"]
 
 #: The key in the content of a card; its value is ``[talk, question]``.
 CONTENT_KEY: Final = "jp.oshiyakusho.question"
@@ -34,20 +34,26 @@ def label(one: Asked) -> Mapping[str, Any]:
 
 
 def list_of(talk: Talk, questions: Sequence[Asked]) -> Text:
-    """Return the questions of a talk as its host wants them, the most wanted first."""
+    """Return the questions of a talk, the most wanted first. Nobody is named: guests read it, too."""
     if not questions:
         return say("Nobody has asked anything in talk {number} yet.", number=talk.number)
     lines = (
         say(
-            "- `{number}` 👍{votes} {standing}: {text} ({asker})",
+            "- `{number}` 👍{votes} {standing}: {text}",
+            number=each.number,
             votes=each.votes,
             standing=STANDINGS[each.state],
-            **_values(each),
+            text=each.text,
         )
         for each in ranked(questions)
         if each.state is not Question.MERGED
     )
     return say("Questions of talk {number} “{title}”:", *lines, number=talk.number, title=talk.title)
+
+
+def moved(one: Asked) -> Text:
+    """Say where a question stands now, to whoever led it there."""
+    return say("Question {number} is {state} now.", number=one.number, state=STANDINGS[one.state])
 
 
 def taken(one: Asked) -> Text:

@@ -16,14 +16,13 @@ from oshiyakusho_matrix.commands.chats.listeners import open_chat_of, own_chat_o
 from oshiyakusho_matrix.commands.chats.tables import direct_chat
 from oshiyakusho_matrix.commands.language import preferred_language
 from oshiyakusho_matrix.core.clock import now
-from oshiyakusho_matrix.core.errors import Permanent, Temporary
+from oshiyakusho_matrix.core.errors import Temporary
 from oshiyakusho_matrix.core.ids import RoomAlias, RoomId, UserId, reference_of
 from oshiyakusho_matrix.core.text import Text, say
-from oshiyakusho_matrix.homeserver.creation import DEFAULT_VERSION
-from oshiyakusho_matrix.homeserver.interface import Forbidden, StateEvent
+from oshiyakusho_matrix.homeserver.interface import Forbidden
 from oshiyakusho_matrix.outbox.interface import Outbox
 from oshiyakusho_matrix.reconcile.interface import Settled
-from oshiyakusho_matrix.reconcile.room_plan import DesiredRoom, Foreign, Present, Unknown, foreign, plan
+from oshiyakusho_matrix.reconcile.private_rooms import private_room
 from oshiyakusho_matrix.reconcile.rooms import RoomKeeper, Rooms
 from oshiyakusho_matrix.store.statements import upsert
 from oshiyakusho_matrix.store.unit_of_work import Store
@@ -130,16 +129,9 @@ class ChatController:
     async def _open_own(self, user_id: UserId) -> tuple[RoomAlias, RoomId]:
         """Return the unencrypted chat that the bot keeps with somebody, made and with them invited."""
         reference = await self._own_chat(user_id)
-        desired = chat_room(f"{await self._alias_prefix()}-chat-{reference.lower()}", self._server_name, self._name)
-        observed = await self._keeper.observe(desired, None)
-        if isinstance(observed, Unknown):
-            raise Temporary(observed.why)
-        if isinstance(observed, Foreign):
-            raise Permanent(foreign(desired.alias).text)
-        made = await self._keeper.act(plan(desired, observed, bot=self._keeper.bot))
-        room_id = made or (observed.room_id if isinstance(observed, Present) else None)
-        if room_id is None:
-            raise Temporary("a direct chat was neither found nor made")
+        localpart = f"{await self._alias_prefix()}-chat-{reference.lower()}"
+        desired = private_room(localpart, server_name=self._server_name, locator=f"chat:{localpart}", name=self._name)
+        room_id = await self._keeper.ensure(desired, None)
         # Noted first: whoever is invited may speak at once.
         await self._note_made(reference, room_id)
         await self._rooms.invite(room_id, user_id, direct=True)
@@ -171,30 +163,3 @@ class ChatController:
         wanted = (direct_chat.c.reference == reference, direct_chat.c.state == "wanted")
         async with self._store.transaction() as tx:
             await tx.connection.execute(update(direct_chat).where(*wanted).values(state="open", room_id=room_id))
-
-
-def chat_room(alias_localpart: str, server_name: str, name: str) -> DesiredRoom:
-    """Return an unencrypted room for two, in which only the bot could turn on encryption."""
-    return DesiredRoom(
-        alias=RoomAlias(f"#{alias_localpart}:{server_name}"),
-        locator=f"chat:{alias_localpart}",
-        version=DEFAULT_VERSION,
-        power_levels={
-            "users": {},
-            "users_default": 0,
-            "events_default": 0,
-            "state_default": 100,
-            "events": {},
-            "invite": 100,
-            "kick": 100,
-            "ban": 100,
-            "redact": 50,
-            "notifications": {"room": 50},
-        },
-        state=(
-            StateEvent("m.room.name", "", {"name": name}),
-            StateEvent("m.room.join_rules", "", {"join_rule": "invite"}),
-            StateEvent("m.room.history_visibility", "", {"history_visibility": "shared"}),
-            StateEvent("m.room.guest_access", "", {"guest_access": "forbidden"}),
-        ),
-    )

@@ -1,4 +1,4 @@
-"""Questions of talks, the messages that show them, and their votes."""
+"""Questions of talks, the messages that show them, and their votes; backstage rooms and guests."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -47,6 +47,39 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("reaction", name="pk_talk_vote"),
     )
     op.create_index("ix_talk_vote_talk_number", "talk_vote", ["talk", "number"])
+    op.create_table(
+        "talk_board",
+        sa.Column("talk", sa.Integer, nullable=False),
+        sa.Column("event_id", sa.String(255)),
+        sa.Column("says", sa.String(64), nullable=False),
+        sa.Column("edits", sa.Integer, nullable=False),
+        _of_talk("talk_board"),
+        sa.PrimaryKeyConstraint("talk", name="pk_talk_board"),
+    )
+    op.create_table(
+        "talk_backstage",
+        sa.Column("talk", sa.Integer, nullable=False),
+        sa.Column("room_id", sa.String(255)),
+        sa.Column("closes_at", Moment),
+        sa.Column("closed", sa.Boolean, nullable=False, server_default=sa.false()),
+        _of_talk("talk_backstage"),
+        sa.PrimaryKeyConstraint("talk", name="pk_talk_backstage"),
+        sa.UniqueConstraint("room_id", name="uq_talk_backstage_room_id"),
+    )
+    op.create_table(
+        "talk_guest",
+        sa.Column("talk", sa.Integer, nullable=False),
+        sa.Column("user_id", sa.String(255), nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("invited_by", sa.String(255), nullable=False),
+        sa.Column("invited_at", Moment, nullable=False),
+        _of_talk("talk_guest"),
+        sa.PrimaryKeyConstraint("talk", "user_id", name="pk_talk_guest"),
+    )
+
+
+def _of_talk(table: str) -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint(["talk"], ["talk.number"], name=f"fk_{table}_talk_talk", ondelete="CASCADE")
 
 
 def _of_question(table: str) -> sa.ForeignKeyConstraint:
