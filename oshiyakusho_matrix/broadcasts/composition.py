@@ -6,9 +6,11 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oshiyakusho_matrix.appservice.interface import Listener
+from oshiyakusho_matrix.broadcasts.backstage.checkin import SignsOfLife
 from oshiyakusho_matrix.broadcasts.backstage.commands import guest_commands
 from oshiyakusho_matrix.broadcasts.backstage.controller import BackstageController
 from oshiyakusho_matrix.broadcasts.backstage.service import Guests
+from oshiyakusho_matrix.broadcasts.backstage.tables import open_backstages
 from oshiyakusho_matrix.broadcasts.commands import talk_commands
 from oshiyakusho_matrix.broadcasts.controller import TalkController
 from oshiyakusho_matrix.broadcasts.domain import ON
@@ -62,16 +64,19 @@ class Broadcasts:
             *question_commands(questions, programme),
             *guest_commands(guests, programme),
         )
+        signs_of_life = SignsOfLife(store=store, bot=bot)
         self.listeners = {
             "m.room.message": (
                 AnnouncementEcho(programme=programme, bot=bot),
                 CardEcho(questions=questions, bot=bot),
                 BoardEcho(work=work, bot=bot),
                 self._asked,
+                signs_of_life,
             ),
             "m.reaction": (
                 Hands(store=store, bot=bot),
                 Signs(store=store, questions=questions, lookup=lookup, bot=bot),
+                signs_of_life,
             ),
             "m.room.redaction": (hands_taken_down, VotesTakenBack(questions=questions)),
         }
@@ -84,8 +89,8 @@ class Broadcasts:
         )
 
     async def attentive(self, connection: AsyncConnection) -> Collection[str]:
-        """Return where a reaction may be a hand or a vote: rooms with announcements of talks to come, seats."""
-        rooms = set(await announced_in(connection))
+        """Return where a reaction may be a hand or a vote: announcements of talks to come, seats; backstage."""
+        rooms = {*await announced_in(connection), *await open_backstages(connection)}
         if await talks_in(connection, ON):
             house = await self._house(connection)
             rooms |= {stage.seats_id for stage in house.stages.values() if stage.seats_id is not None}

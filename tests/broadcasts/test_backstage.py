@@ -148,3 +148,42 @@ async def test_the_questions_are_listed_and_kept_up_to_date(town: Evening, host:
     assert asker not in str([e["content"] for e in town.city.said(ROOM)])
     await town.pass_by(seconds=5)
     assert len(board(town)) == 2
+
+
+async def test_host_and_guests_are_asked_whether_they_are_there_and_the_secretariat_hears_who_is_not(
+    town: Evening, host: UserId
+) -> None:
+    await town.city.ask(f"!ゲスト 招待 1 {GUEST} 試験花子")
+    await town.city.hs.join_as(GUEST, ROOM)
+    await town.city.hs.join_as(host, ROOM)
+    await town.city.say(host, "早すぎましたか", room=ROOM)
+    await town.pass_by(hours=7, minutes=29)
+    assert "✋" not in town.city.heard(ROOM)
+    await town.pass_by(minutes=2)
+    asked = {u: e["event_id"] for e in town.city.said(ROOM) for u in e["content"]["m.mentions"].get("user_ids", ())}
+    assert set(asked) == {host, GUEST}
+    await town.react(GUEST, asked[GUEST], "✋", room=ROOM)
+    await town.pass_by(minutes=25)
+    alarm = town.city.heard().splitlines()[-1]
+    assert "控室にまだ見えない人がいます" in alarm
+    assert host in alarm
+    assert GUEST not in alarm
+    assert "そろいました" not in town.city.heard(ROOM)
+    await town.pass_by(minutes=2)
+    assert town.city.heard().count("控室にまだ見えない人") == 1
+
+
+async def test_with_everybody_there_nobody_is_alarmed_and_a_moved_start_is_asked_about_anew(
+    town: Evening, host: UserId
+) -> None:
+    await town.city.hs.join_as(host, ROOM)
+    await town.pass_by(hours=7, minutes=31)
+    await town.city.say(host, "います", room=ROOM)
+    await town.pass_by(minutes=25)
+    assert "全員そろいました" in town.city.heard(ROOM)
+    assert "見えない人" not in town.city.heard()
+    await town.city.ask("!放送 変更 1 今日21時")
+    await town.pass_by(minutes=35)
+    assert town.city.heard(ROOM).count("✋ を付けるか") == 2
+    await town.pass_by(minutes=25)
+    assert "見えない人" in town.city.heard()

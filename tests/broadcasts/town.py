@@ -90,6 +90,11 @@ class Evening:
         return reaction
 
 
+def write_broadcasting_town(directory: Path) -> None:
+    """Write the files of the town."""
+    write_town(directory, _FILES)
+
+
 @asynccontextmanager
 async def evening(
     database_url: str, directory: Path, clock: time_machine.Traveller, *, hs: FakeHomeserver | None = None
@@ -97,6 +102,6 @@ async def evening(
     """Run the town; called again with the same database and ``hs`` it is a restart."""
     rooms = directory / "rooms"
     if hs is None:
-        write_town(rooms, _FILES)
+        write_broadcasting_town(rooms)
     async with fake_city(database_url, rooms, hs=hs) as city:
         yield Evening(city, clock)

@@ -99,3 +99,31 @@ async def speakers(somebody: MatrixUser, studio: str) -> set[str]:
 async def forbidden(somebody: MatrixUser, room_id: str) -> None:
     """Expect that somebody who is inside cannot write."""
     await refused(somebody.say(room_id, "わたしも"))
+
+
+async def test_a_guest_of_another_server_enters_the_backstage_and_nothing_else(city: City, person: Person) -> None:
+    host, guest = await person("host"), await person("guest", on=city.neighbour)
+    await city.admit(host)
+    office = await city.room("cityhall-jimukyoku")
+    planned = await ask(
+        city.secretary, office, f"!放送 企画 控室のある話 明後日20時 --司会 {host.user_id} --はい", "告知済み"
+    )
+    number = body(planned).partition("第")[2].partition("回")[0]
+    await city.idle()
+    backstage = await city.room(f"cityhall-talk-{number}")
+    await host.invited_to(backstage)
+    await host.join(backstage, via=city.via)
+
+    await ask(city.secretary, office, f"!ゲスト 招待 {number} {guest.user_id} 試験花子", "ゲストにしました")
+    await guest.invited_to(backstage)
+    await guest.join(backstage, via=city.via)
+    said = await guest.say(backstage, "よろしくお願いします")
+    await host.event(backstage, lambda e: bool(e["event_id"] == said), what="what the guest says")
+    for gated in (STUDIO, SEATS, NEWS):
+        await refused(guest.join(city.alias(gated), via=city.via))
+    await refused(guest.invite(backstage, city.secretary.user_id))
+
+    await ask(city.secretary, office, f"!ゲスト 取消 {number} {guest.user_id}", "ではなくなりました")
+    assert await host.membership(backstage, guest.user_id) == "leave"
+    await ask(city.secretary, office, f"!放送 中止 {number} --はい 試験のため", "中止")
+    await host.message(backstage, "閉じます")

@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import update
 
 from oshiyakusho_matrix.broadcasts.backstage import words
+from oshiyakusho_matrix.broadcasts.backstage.checkin import check_in
 from oshiyakusho_matrix.broadcasts.backstage.tables import Backstage, find_backstage, guests_of, talk_backstage
 from oshiyakusho_matrix.broadcasts.domain import PUBLIC, State, Talk
 from oshiyakusho_matrix.broadcasts.questions.board import board_key
@@ -61,7 +62,9 @@ class BackstageController:
         if one.state in PUBLIC:
             room_id = await self._make(one, known, f"{hall.alias_localpart}-talk-{number}")
             await self._admit(room_id, {*host, *guests})
-            return Settled(said=[words.stands(one)])
+            async with self._store.transaction() as tx:
+                look_again = await check_in(tx, self._outbox, one, room_id, {*host, *guests})
+            return Settled(look_again=look_again, said=[words.stands(one)])
         if known is None or known.closed or known.room_id is None:
             return Settled()
         return await self._close(one, known, known.room_id)

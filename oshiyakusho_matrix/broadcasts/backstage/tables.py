@@ -1,6 +1,6 @@
 """Backstage rooms, and guests with a Matrix account. Names are for ever."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,6 +29,16 @@ talk_guest = Table(
     Column("name", Text, nullable=False),
     Column("invited_by", String(255), nullable=False),
     Column("invited_at", Moment, nullable=False),
+)
+
+
+#: When somebody last gave a sign of life backstage.
+talk_presence = Table(
+    "talk_presence",
+    metadata,
+    Column("talk", ForeignKey("talk.number", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("user_id", String(255), primary_key=True),
+    Column("seen_at", Moment, nullable=False),
 )
 
 
@@ -67,6 +77,18 @@ async def is_backstage(connection: AsyncConnection, room_id: RoomId) -> bool:
     """Tell whether a room is a backstage that is not closed."""
     this = (talk_backstage.c.room_id == room_id, ~talk_backstage.c.closed)
     return (await connection.execute(select(talk_backstage.c.talk).where(*this))).one_or_none() is not None
+
+
+async def open_backstages(connection: AsyncConnection) -> Sequence[str]:
+    """Return the backstage rooms that are not closed."""
+    query = select(talk_backstage.c.room_id).where(talk_backstage.c.room_id.is_not(None), ~talk_backstage.c.closed)
+    return (await connection.execute(query)).scalars().all()
+
+
+async def seen_backstage(connection: AsyncConnection, talk: int) -> Mapping[UserId, datetime]:
+    """Return when people last gave a sign of life backstage."""
+    rows = await connection.execute(select(talk_presence).where(talk_presence.c.talk == talk))
+    return {UserId(row.user_id): row.seen_at for row in rows}
 
 
 async def guests_of(connection: AsyncConnection, talk: int) -> Sequence[Guest]:

@@ -26,8 +26,8 @@ from oshiyakusho_matrix.store.unit_of_work import Store, Transaction
 KIND: Final = "questions"
 #: The key in the content of the list; its value is the number of the talk.
 CONTENT_KEY: Final = "jp.oshiyakusho.questions"
-#: How often it is edited at most.
-_EVERY: Final = timedelta(seconds=1)
+#: How often it is edited at most: once a second, and a little for what sending takes now more and now less.
+_EVERY: Final = timedelta(seconds=1.1)
 
 
 def board_key(number: int) -> WorkKey:

@@ -76,6 +76,14 @@ def upgrade() -> None:
         _of_talk("talk_guest"),
         sa.PrimaryKeyConstraint("talk", "user_id", name="pk_talk_guest"),
     )
+    op.create_table(
+        "talk_presence",
+        sa.Column("talk", sa.Integer, nullable=False),
+        sa.Column("user_id", sa.String(255), nullable=False),
+        sa.Column("seen_at", Moment, nullable=False),
+        _of_talk("talk_presence"),
+        sa.PrimaryKeyConstraint("talk", "user_id", name="pk_talk_presence"),
+    )
 
 
 def _of_talk(table: str) -> sa.ForeignKeyConstraint:
