@@ -126,7 +126,7 @@ class MatrixHomeserver:
         if not answer.absent:
             answer.accept()
 
-    async def invite(self, room_id: RoomId, user_id: UserId, *, direct: bool = False) -> None:
+    async def invite(self, room_id: RoomId, user_id: UserId, *, direct: bool = False) -> str:
         """See ``RoomWriter.invite``. A 403 is looked into: it is also the answer for someone who is inside.
 
         The server of somebody from elsewhere is asked to sign the invite.
@@ -137,11 +137,12 @@ class MatrixHomeserver:
             answer = await self._ask("invite", "put", "rooms", room_id, "state", "m.room.member", user_id, body=body)
         else:
             answer = await self._ask("invite", "post", "rooms", room_id, "invite", body={"user_id": user_id})
-        if answer.status == 403 and answer.errcode and await self._membership(room_id, user_id) in _INSIDE:
-            return
+        if answer.status == 403 and answer.errcode and (seen := await self._membership(room_id, user_id)) in _INSIDE:
+            return str(seen)
         if answer.other_is_away and server_of(user_id) != server_of(self.bot):
             raise away(server_of(user_id))
         answer.accept()
+        return "invite"
 
     async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "", *, seen: str | None = None) -> str | None:
         """See ``RoomWriter.kick``. Looks first: to kick somebody who is banned would lift the ban in some versions."""

@@ -136,7 +136,7 @@ class FakeHomeserver(FakeUsers):
                 raise Forbidden("release_alias: the homeserver answered 403 M_FORBIDDEN (somebody else gave it)")
             self.world.aliases.pop(alias, None)
 
-    async def invite(self, room_id: RoomId, user_id: UserId, *, direct: bool = False) -> None:
+    async def invite(self, room_id: RoomId, user_id: UserId, *, direct: bool = False) -> str:
         """See ``RoomWriter.invite``."""
         async with self._call("invite"):
             room = self.world.inside(room_id, self.bot, "invite")
@@ -144,6 +144,7 @@ class FakeHomeserver(FakeUsers):
                 if server_of(user_id) in self.world.away:
                     raise away(server_of(user_id))
                 self._set_membership(room, self.bot, user_id, "invite", direct=direct)
+            return room.membership(user_id)
 
     async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "", *, seen: str | None = None) -> str | None:
         """See ``RoomWriter.kick``."""

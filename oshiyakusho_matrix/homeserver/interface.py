@@ -140,8 +140,8 @@ class RoomWriter(Protocol):
     async def release_alias(self, alias: RoomAlias) -> None:
         """Take an alias back that the bot gave; fine if it is gone. ``Forbidden`` if somebody else gave it."""
 
-    async def invite(self, room_id: RoomId, user_id: UserId, *, direct: bool = False) -> None:
-        """Invite; silently fine when the user is invited or joined already.
+    async def invite(self, room_id: RoomId, user_id: UserId, *, direct: bool = False) -> str:
+        """Invite; silently fine when the user is invited or joined already. Return which: ``invite`` or ``join``.
 
         ``direct`` says that it is a chat for two, so that their client shows it among the people.
         """

@@ -27,8 +27,8 @@ Made = tuple[ManagedRoom, RoomId]
 class Doors(RoomReader, Whereabouts, Protocol):
     """What this controller needs of the homeserver."""
 
-    async def invite(self, room_id: RoomId, user_id: UserId) -> None:
-        """Invite somebody."""
+    async def invite(self, room_id: RoomId, user_id: UserId) -> str:
+        """Invite somebody; return what they are then: ``join`` if they were inside."""
 
     async def kick(self, room_id: RoomId, user_id: UserId, reason: str = "", *, seen: str | None = None) -> str | None:
         """Take somebody out; return what membership that ended. ``seen``: the one that they have, if it is known."""
@@ -100,12 +100,13 @@ class MemberController:
     async def _invite(
         self, member: Member, room: ManagedRoom, room_id: RoomId, before: HallState, *, knocked: bool
     ) -> tuple[HallState, Text]:
-        seen = await self._membership(room_id, member.user_id)
+        # Who is still to be invited is invited whatever a look would show, and the invitation tells who is inside.
+        seen = None if before is HallState.PENDING else await self._membership(room_id, member.user_id)
         if knocked and room.role == "hall" and seen in (None, "leave"):
             seen = "knock"
         invite, after = decide_invite(seen, before)
-        if invite:
-            await self._doors.invite(room_id, member.user_id)
+        if invite and await self._doors.invite(room_id, member.user_id) == "join":
+            after = HallState.JOINED
         where = say("the city hall") if room.role == "hall" else say("the secretariat's room")
         match after:
             case HallState.JOINED:

@@ -38,7 +38,7 @@ class Chats(Protocol):
 class Halls(RoomReader, Whereabouts, Protocol):
     """What these controllers need of the homeserver."""
 
-    async def invite(self, room_id: RoomId, user_id: UserId) -> None:
+    async def invite(self, room_id: RoomId, user_id: UserId) -> str:
         """Invite somebody."""
 
 
