@@ -18,7 +18,7 @@ from oshiyakusho_matrix.broadcasts.hands import take_all_down
 from oshiyakusho_matrix.broadcasts.listeners import AnnouncementEcho, Hands, hands_taken_down
 from oshiyakusho_matrix.broadcasts.questions.board import BoardController, BoardEcho
 from oshiyakusho_matrix.broadcasts.questions.commands import question_commands
-from oshiyakusho_matrix.broadcasts.questions.listeners import CardEcho, SeatQuestions, Signs, VotesTakenBack
+from oshiyakusho_matrix.broadcasts.questions.listeners import CardEcho, SeatQuestions, Signs, TakenBack
 from oshiyakusho_matrix.broadcasts.questions.service import Questions
 from oshiyakusho_matrix.broadcasts.service import Programme
 from oshiyakusho_matrix.broadcasts.tables import announced_in, talks_in
@@ -78,7 +78,7 @@ class Broadcasts:
                 Signs(store=store, questions=questions, lookup=lookup, bot=bot),
                 signs_of_life,
             ),
-            "m.room.redaction": (hands_taken_down, VotesTakenBack(questions=questions)),
+            "m.room.redaction": (hands_taken_down, TakenBack(questions=questions)),
         }
         self.controllers = (
             TalkController(store=store, work=work, programme=programme),

@@ -187,3 +187,11 @@ async def test_with_everybody_there_nobody_is_alarmed_and_a_moved_start_is_asked
     assert town.city.heard(ROOM).count("✋ を付けるか") == 2
     await town.pass_by(minutes=25)
     assert "見えない人" in town.city.heard()
+
+
+async def test_a_guest_who_left_comes_back_when_they_are_invited_again(town: Evening, host: UserId) -> None:
+    await town.city.ask(f"!ゲスト 招待 1 {GUEST} 試験花子")
+    await town.city.hs.join_as(GUEST, ROOM)
+    await town.city.hs.leave_as(GUEST, ROOM)
+    await town.city.ask(f"!ゲスト 招待 1 {GUEST} 試験花子")
+    assert inside(town) == {host, GUEST}

@@ -11,7 +11,13 @@ from sqlalchemy import update
 
 from oshiyakusho_matrix.broadcasts.backstage import words
 from oshiyakusho_matrix.broadcasts.backstage.checkin import check_in
-from oshiyakusho_matrix.broadcasts.backstage.tables import Backstage, find_backstage, guests_of, talk_backstage
+from oshiyakusho_matrix.broadcasts.backstage.tables import (
+    Backstage,
+    find_backstage,
+    guests_of,
+    talk_backstage,
+    talk_guest,
+)
 from oshiyakusho_matrix.broadcasts.domain import PUBLIC, State, Talk
 from oshiyakusho_matrix.broadcasts.questions.board import board_key
 from oshiyakusho_matrix.broadcasts.tables import find_talk
@@ -54,16 +60,20 @@ class BackstageController:
         async with self._store.reading() as connection:
             one = await find_talk(connection, number)
             known = await find_backstage(connection, number)
-            guests = {guest.user_id for guest in await guests_of(connection, number)}
+            guests = await guests_of(connection, number)
             hall = await room_in_role(connection, "hall")
             host = () if one is None else tuple(await current_among(connection, [one.host]))
         if one is None or hall is None:
             return Settled()
         if one.state in PUBLIC:
             room_id = await self._make(one, known, f"{hall.alias_localpart}-talk-{number}")
-            await self._admit(room_id, {*host, *guests})
+            people = {*host, *(guest.user_id for guest in guests)}
+            owed = {guest.user_id for guest in guests if guest.owed}
+            await self._admit(room_id, people, owed=owed)
             async with self._store.transaction() as tx:
-                look_again = await check_in(tx, self._outbox, one, room_id, {*host, *guests})
+                paid = (talk_guest.c.talk == number, talk_guest.c.user_id.in_(sorted(owed)))
+                await tx.connection.execute(update(talk_guest).where(*paid).values(owed=False))
+                look_again = await check_in(tx, self._outbox, one, room_id, people)
             return Settled(look_again=look_again, said=[words.stands(one)])
         if known is None or known.closed or known.room_id is None:
             return Settled()
@@ -83,8 +93,8 @@ class BackstageController:
                 await self._work.ask(tx, board_key(one.number))
         return room_id
 
-    async def _admit(self, room_id: RoomId, wanted: Collection[UserId]) -> None:
-        """Invite whoever is wanted and was not there yet, or was taken out by us; take out whoever is not wanted."""
+    async def _admit(self, room_id: RoomId, wanted: Collection[UserId], *, owed: Collection[UserId] = ()) -> None:
+        """Invite whoever is wanted and never was there, was taken out by us, or is owed it; take out all others."""
         members = {
             UserId(event.state_key): event
             for event in await self._rooms.room_state(room_id)
@@ -98,7 +108,9 @@ class BackstageController:
                 if user_id not in wanted:
                     if membership in _INSIDE:
                         await self._rooms.kick(room_id, user_id, words.CLOSED, seen=str(membership))
-                elif membership is None or (membership == "leave" and event and event.sender == self._keeper.bot):
+                elif membership not in _INSIDE and (
+                    event is None or event.sender == self._keeper.bot or user_id in owed
+                ):
                     await self._rooms.invite(room_id, user_id)
             except CityHallError as error:
                 failures.append(error)  # one whose homeserver is away keeps nobody else out

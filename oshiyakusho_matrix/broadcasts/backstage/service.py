@@ -28,7 +28,7 @@ class Guests:
         self._programme, self._work = programme, work
 
     async def invite(self, tx: Transaction, number: int, guest: Guest, *, by: Asker) -> tuple[Talk, WorkKey]:
-        """Have somebody come backstage; once more for whoever is invited gives them another name."""
+        """Have somebody come backstage; once more for whoever left invites them again, and may give another name."""
         _, one = await self._programme.take_up_as_host(tx, number, by=by)
         if one.state not in PLANNED:
             raise Refused(say("Talk {number} is over, so nobody can be invited to it.", number=number))
@@ -37,11 +37,10 @@ class Guests:
             raise Refused(say("{user} is the host of this talk, and in its backstage room anyway.", user=one.host))
         if len(others) >= MOST:
             raise Refused(say("A talk has {most} guests at most.", most=MOST))
-        values = {"talk": number, "user_id": guest.user_id, "name": guest.name}
-        row = upsert(tx.connection, talk_guest).values(**values, invited_by=by.user_id, invited_at=now())
-        await tx.connection.execute(
-            row.on_conflict_do_update(index_elements=["talk", "user_id"], set_={"name": guest.name})
-        )
+        values = {"name": guest.name, "owed": True}
+        who = {"talk": number, "user_id": guest.user_id, "invited_by": by.user_id, "invited_at": now()}
+        row = upsert(tx.connection, talk_guest).values(who | values)
+        await tx.connection.execute(row.on_conflict_do_update(index_elements=["talk", "user_id"], set_=values))
         await self._work.ask(tx, backstage_key(number))
         return one, backstage_key(number)
 

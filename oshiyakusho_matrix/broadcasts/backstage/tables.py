@@ -21,12 +21,14 @@ talk_backstage = Table(
 )
 
 #: Who comes to speak and has a Matrix account, on any homeserver; ``name`` is what the audience reads.
+#: ``owed``: an invitation that has not gone out yet. Whoever leaves is left in peace until somebody invites them again.
 talk_guest = Table(
     "talk_guest",
     metadata,
     Column("talk", ForeignKey("talk.number", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("user_id", String(255), primary_key=True),
     Column("name", Text, nullable=False),
+    Column("owed", Boolean, nullable=False),
     Column("invited_by", String(255), nullable=False),
     Column("invited_at", Moment, nullable=False),
 )
@@ -57,6 +59,7 @@ class Guest:
 
     user_id: UserId
     name: str
+    owed: bool = True
 
 
 async def find_backstage(connection: AsyncConnection, talk: int) -> Backstage | None:
@@ -94,4 +97,4 @@ async def seen_backstage(connection: AsyncConnection, talk: int) -> Mapping[User
 async def guests_of(connection: AsyncConnection, talk: int) -> Sequence[Guest]:
     """Return the guests of a talk, in the order in which they were invited."""
     query = select(talk_guest).where(talk_guest.c.talk == talk).order_by(talk_guest.c.invited_at, talk_guest.c.user_id)
-    return [Guest(UserId(row.user_id), row.name) for row in await connection.execute(query)]
+    return [Guest(UserId(row.user_id), row.name, row.owed) for row in await connection.execute(query)]

@@ -39,10 +39,14 @@ class SeatQuestions:
         self._bot = bot
 
     async def __call__(self, event: InboundEvent) -> Write | None:
-        said = addressed(event.type, event.state_key, event.sender, event.content, bot=self._bot, bot_name="")
+        content = event.content if event.edits is None else event.content["m.new_content"]
+        said = addressed(event.type, event.state_key, event.sender, content, bot=self._bot, bot_name="")
         found = None if said is None else _ASKS.fullmatch(said.text)
         if found is None or not await self._is_seats(event.room_id):
             return None
+        if event.edits is not None:
+            text = visible(found["words"], limit=LONGEST)
+            return partial(self._questions.correct, event_id=event.edits, text=text, by=event.sender)
         return partial(self._ask, event=event, words=found["words"])
 
     async def hear(self, tx: Transaction, asker: Asker, words: str) -> Answer | Text | None:
@@ -126,12 +130,12 @@ class Signs:
             logger.debug("a sign under a question led to nothing", reason=refused.text.msgid)
 
 
-class VotesTakenBack:
-    """Listener for ``m.room.redaction``: somebody takes their thumb back."""
+class TakenBack:
+    """Listener for ``m.room.redaction``: somebody takes their thumb back, or their question."""
 
     def __init__(self, *, questions: Questions) -> None:
         self._questions = questions
 
     async def __call__(self, event: InboundEvent) -> Write | None:
         target = event.content.get("redacts")
-        return partial(self._questions.take_back, by=event.sender, reaction=target) if isinstance(target, str) else None
+        return partial(self._questions.take_back, by=event.sender, event_id=target) if isinstance(target, str) else None

@@ -94,6 +94,21 @@ class Questions:
         await self._show(tx, question, await self._seats(tx, one), asked_as)
         return question
 
+    async def correct(self, tx: Transaction, event_id: str, text: str | None, *, by: UserId) -> None:
+        """Follow the asker, who edited the message by which they asked, or deleted it (None): if it is open still."""
+        post = talk_question_post
+        this = select(post.c.talk, post.c.number).where(post.c.event_id == event_id, ~post.c.ours)
+        found = (await tx.connection.execute(this)).one_or_none()
+        if found is None:
+            return
+        one = await self._programme.take_up(tx, found.talk)
+        question = await self._take_up(tx, found.talk, found.number)
+        if question.asker == by and question.state is Question.OPEN:
+            values = {"state": Question.HIDDEN} if text is None else {"text": text}
+            which = (talk_question.c.talk == found.talk, talk_question.c.number == found.number)
+            await tx.connection.execute(update(talk_question).where(*which).values(**values, changed_at=now()))
+            await self._tell(tx, one, question, found.number)
+
     async def lead(self, tx: Transaction, talk: int, number: int, step: Move, *, by: Asker) -> Asked:
         """Move a question on, as a host; the audience sees it. ``Refused`` if that cannot be."""
         _, one = await self._programme.take_up_as_host(tx, talk, by=by)
@@ -132,9 +147,10 @@ class Questions:
             await tx.connection.execute(row.on_conflict_do_nothing(index_elements=["reaction"]))
             await ask_for_board(tx, self._work, talk)
 
-    async def take_back(self, tx: Transaction, *, by: UserId, reaction: str) -> None:
-        """Forget a vote that somebody took back."""
-        theirs = (talk_vote.c.reaction == reaction, talk_vote.c.user_id == by)
+    async def take_back(self, tx: Transaction, *, by: UserId, event_id: str) -> None:
+        """Forget a vote that somebody took back; take a question away that its asker deleted."""
+        await self.correct(tx, event_id, None, by=by)
+        theirs = (talk_vote.c.reaction == event_id, talk_vote.c.user_id == by)
         talk = await tx.connection.scalar(delete(talk_vote).where(*theirs).returning(talk_vote.c.talk))
         if talk is not None:
             await ask_for_board(tx, self._work, talk)

@@ -234,3 +234,40 @@ async def test_votes_end_with_the_talk(town: Evening, host: UserId) -> None:
     await vote(town, voter, shown)
     assert "👍0" in (await listed(town))[0]
     assert town.city.heard(alias(STUDIO)) == ""
+
+
+async def test_whoever_edits_their_message_corrects_an_open_question(town: Evening, host: UserId) -> None:
+    asker, other = await town.city.member("toi"), await town.city.member("hoka")
+    message = await ask(town, asker, "質問: 一つ目です")
+    await town.city.hs.join_as(other, ROOM)
+    await edit(town, other, message, "質問: 横取り")
+    await edit(town, asker, message, "質問: 二つ目です")
+    assert last_words(town) == f"質問1（{asker}）: 二つ目です"
+    assert "二つ目です" in (await listed(town))[0]
+    await town.city.ask("!質疑 回答済 1 1")
+    await edit(town, asker, message, "質問: 後から")
+    assert "二つ目です" in (await listed(town))[0]
+    assert len(await listed(town)) == 1
+
+
+async def test_whoever_deletes_their_message_takes_the_question_back(town: Evening, host: UserId) -> None:
+    asker, other = await town.city.member("toi"), await town.city.member("hoka")
+    message = await ask(town, asker, "質問: 一つ目です")
+    shown = card(town, 1)
+    await town.city.hs.join_as(other, ROOM)
+    await take_back(town, asker, message)
+    assert "非表示" in (await listed(town))[0]
+    redacted = [e["content"].get("redacts") for e in town.city.hs.room(ROOM).timeline if "redacts" in e["content"]]
+    assert redacted == [message, shown]
+
+
+async def edit(town: Evening, user: UserId, event_id: EventId, text: str) -> None:
+    """Have somebody edit a message."""
+    content = {
+        "msgtype": "m.text",
+        "body": f"* {text}",
+        "m.new_content": {"msgtype": "m.text", "body": text},
+        "m.relates_to": {"rel_type": "m.replace", "event_id": event_id},
+    }
+    await town.city.hs.send_as(user, ROOM, "m.room.message", content)
+    await town.city.settle()

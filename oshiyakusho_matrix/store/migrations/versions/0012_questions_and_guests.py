@@ -71,6 +71,7 @@ def upgrade() -> None:
         sa.Column("talk", sa.Integer, nullable=False),
         sa.Column("user_id", sa.String(255), nullable=False),
         sa.Column("name", sa.Text, nullable=False),
+        sa.Column("owed", sa.Boolean, nullable=False),
         sa.Column("invited_by", sa.String(255), nullable=False),
         sa.Column("invited_at", Moment, nullable=False),
         _of_talk("talk_guest"),
